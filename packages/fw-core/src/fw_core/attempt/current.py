@@ -1,0 +1,77 @@
+"""What a body can know of its own attempt."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from contextvars import ContextVar
+from dataclasses import dataclass
+from datetime import datetime
+
+from fw_core.errors import FrameworkError
+
+
+class NoAttemptError(FrameworkError, RuntimeError):
+    """``current_attempt()`` was called where no attempt runs."""
+
+    def __init__(self) -> None:
+        super().__init__(
+            "current_attempt() was called outside a running task.",
+            "A plain call of the function is no attempt: it has no number and no message.",
+            "call it in the task's body, and run the task with .delay(...)",
+        )
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Attempt:
+    """One run of a task.
+
+    Attributes:
+        task: The task's name.
+        task_id: The id of the call; the same in all its attempts.
+        message_id: The id of the message that brought this attempt.
+        number: Which attempt this is, counted from 1.
+        of: How many there are at most.
+        deadline: When this attempt is stopped.
+        redelivered: Whether the message was delivered before, so that a body may have run.
+        queue: The queue that the message came from.
+    """
+
+    task: str
+    task_id: str
+    message_id: str
+    number: int
+    of: int
+    deadline: datetime
+    redelivered: bool
+    queue: str
+
+
+_current: ContextVar[Attempt | None] = ContextVar("fw_attempt", default=None)
+
+
+def current_attempt() -> Attempt:
+    """The attempt that is running here.
+
+    Raises:
+        NoAttemptError: none is: the function was called directly.
+    """
+    attempt = _current.get()
+    if attempt is None:
+        raise NoAttemptError
+    return attempt
+
+
+def attempt_or_none() -> Attempt | None:
+    """The attempt that is running here, if there is one."""
+    return _current.get()
+
+
+@contextmanager
+def running(attempt: Attempt) -> Iterator[None]:
+    """Make ``attempt`` the current one while a body runs."""
+    token = _current.set(attempt)
+    try:
+        yield
+    finally:
+        _current.reset(token)

@@ -1,0 +1,95 @@
+"""From an error to what follows: pure, without a clock of its own, without I/O."""
+
+from __future__ import annotations
+
+import random
+from collections.abc import Callable
+from dataclasses import dataclass
+from datetime import datetime
+
+from fw_core.attempt.outcome import GaveUp, RetryIn
+from fw_core.attempt.policy import RetryPolicy
+from fw_core.attempt.retry_after import retry_after
+from fw_core.attempt.signals import GiveUp, RetryLater
+from fw_core.errors import CallError, DeclarationError, Expired, ReturnError, WorkerDied
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Tries:
+    """What a message has been through.
+
+    Attributes:
+        retries: Retries used so far; 0 on the first attempt.
+        laters: How often a body asked for ``RetryLater``.
+    """
+
+    retries: int = 0
+    laters: int = 0
+
+    @property
+    def attempt(self) -> int:
+        """The number of this attempt, counted from 1."""
+        return self.retries + 1
+
+
+def decide(
+    error: BaseException,
+    policy: RetryPolicy,
+    tries: Tries,
+    *,
+    now: datetime,
+    retry_after_limit: float = 3600,
+    draw: Callable[[], float] = random.random,
+) -> RetryIn | GaveUp:
+    """What follows from an attempt that ended with ``error``.
+
+    >>> from datetime import UTC
+    >>> noon = datetime(2026, 1, 1, 12, tzinfo=UTC)
+    >>> policy = RetryPolicy(retries=1, backoff=3, jitter=0)
+    >>> decide(ConnectionError(), policy, Tries(), now=noon).seconds
+    3.0
+    >>> decide(ConnectionError(), policy, Tries(retries=1), now=noon).reason
+    'the last of 2 attempts failed'
+
+    Args:
+        error: What the body raised.
+        policy: The task's retry policy.
+        tries: What the message has been through, this attempt not counted.
+        now: The current time, with a time zone; only a ``Retry-After`` date needs it.
+        retry_after_limit: Seconds that a ``Retry-After`` may ask for at most.
+        draw: Gives the jitter, from 0 up to 1.
+    """
+    if isinstance(error, GiveUp):
+        return GaveUp(error, "the task gave up")
+    if isinstance(error, RetryLater):
+        return _later(error, policy, tries)
+    if isinstance(error, (CallError, DeclarationError)):
+        return GaveUp(error, "another attempt would get the same arguments")
+    if isinstance(error, (ReturnError, Expired)):
+        return GaveUp(error, "another attempt could not change it")
+    if not isinstance(error, WorkerDied) and not policy.retries_error(error):
+        return GaveUp(error, f"{type(error).__name__} is not retried by the task's policy")
+    if tries.retries >= policy.retries:
+        return GaveUp(error, _spent(policy))
+    retry = tries.retries + 1
+    stated = policy.stated_wait(retry)
+    seconds = policy.wait(retry, draw)
+    asked = retry_after(error, now=now)
+    if asked is not None:
+        asked = min(asked, retry_after_limit)
+        stated, seconds = max(stated, asked), max(seconds, asked)
+    return RetryIn(seconds, stated, error)
+
+
+def _spent(policy: RetryPolicy) -> str:
+    if policy.retries == 0:
+        return "the task has no retries"
+    return f"the last of {policy.max_attempts} attempts failed"
+
+
+def _later(signal: RetryLater, policy: RetryPolicy, tries: Tries) -> RetryIn | GaveUp:
+    if tries.laters >= signal.max_times:
+        return GaveUp(signal, f"it asked to run later {signal.max_times} times")
+    cap = policy.max_seconds if signal.max_delay is None else signal.max_delay
+    seconds = min(signal.seconds, cap)
+    return RetryIn(seconds, seconds, signal, counts=False)

@@ -1,0 +1,402 @@
+"""Everything that fw can refuse, in one tree.
+
+A message is built by its class from typed facts, never written at the call site: what happened
+with the value, why it matters, and one line to copy that mends it. Classes that stand for a wrong
+argument also derive from the builtin that Python would raise, so ``except TypeError`` keeps working.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from difflib import get_close_matches
+from typing import Any
+
+
+class FrameworkError(Exception):
+    """The root of every error that fw raises.
+
+    Attributes:
+        what: What happened, with the value.
+        why: Why that matters.
+        fix: One line to copy.
+    """
+
+    def __init__(self, what: str, why: str, fix: str) -> None:
+        self.what = what
+        self.why = why
+        self.fix = fix
+        super().__init__(f"{what}\n{why}\nFix: {fix}")
+
+    def __str__(self) -> str:
+        return f"{self.what}\n{self.why}\nFix: {self.fix}"
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return _rebuild, (type(self), self.args, self.__dict__)
+
+
+def _rebuild(
+    cls: type[FrameworkError], args: tuple[Any, ...], facts: dict[str, Any]
+) -> FrameworkError:
+    """Make an error again in another process, whatever its own constructor asks for."""
+    error = cls.__new__(cls, *args)
+    error.args = args
+    error.__dict__.update(facts)
+    return error
+
+
+def nearest(name: str, known: Iterable[str]) -> list[str]:
+    """The known names that look most like ``name``, best first.
+
+    >>> nearest("biling", ["default", "bulk", "billing"])
+    ['billing']
+    """
+    return get_close_matches(name, list(known), n=3, cutoff=0.6)
+
+
+def _did_you_mean(matches: list[str]) -> str:
+    return f" Did you mean {' or '.join(map(repr, matches))}?" if matches else ""
+
+
+# Raised while modules are imported.
+
+
+class DeclarationError(FrameworkError, TypeError):
+    """A function cannot be a task as it is written; raised by the decorator."""
+
+
+class DuplicateTaskError(FrameworkError, ValueError):
+    """Two functions claim one task name; raised by the decorator."""
+
+    def __init__(self, *, name: str, first: str, second: str) -> None:
+        self.name = name
+        self.first = first
+        self.second = second
+        super().__init__(
+            f"Two functions claim the task name {name!r}: {first} and {second}.",
+            "Messages carry the name, so a worker could run the wrong one.",
+            f'give one of them name="{name}_v2".',
+        )
+
+
+class PolicyError(FrameworkError, ValueError):
+    """A retry policy has a value that cannot be kept; raised by the decorator."""
+
+
+class SettingsError(FrameworkError, ValueError):
+    """A setting is missing or has a value that cannot work; raised when settings are read."""
+
+
+class TaskModuleError(FrameworkError, ImportError):
+    """A module named in FW_TASK_MODULES cannot be imported; raised when a worker starts."""
+
+    def __init__(self, *, module: str, cause: BaseException) -> None:
+        self.module = module
+        super().__init__(
+            f"The task module {module!r} cannot be imported: {type(cause).__name__}: {cause}",
+            "A worker that starts without it would refuse every message of its tasks.",
+            f'python -c "import {module}" must succeed where the worker runs; '
+            "correct the name in FW_TASK_MODULES, or install what it needs.",
+        )
+
+
+# Raised by a call.
+
+
+class CallError(FrameworkError, TypeError):
+    """The arguments of a call do not fit the task; nothing was sent."""
+
+
+class OptionError(FrameworkError, ValueError):
+    """An option of a call has a value that cannot be kept; nothing was sent."""
+
+
+class WorkflowError(FrameworkError, ValueError):
+    """A workflow is not a list of steps; nothing was sent."""
+
+
+class UnknownTaskError(FrameworkError, KeyError):
+    """No task has this name; nothing was sent.
+
+    Attributes:
+        matches: The nearest known names, best first.
+    """
+
+    def __init__(self, *, name: str, known: Iterable[str]) -> None:
+        self.name = name
+        names = sorted(known)
+        self.matches = nearest(name, names)
+        listed = ", ".join(names[:10]) or "none: no module with tasks has been imported"
+        more = f" and {len(names) - 10} more" if len(names) > 10 else ""
+        if self.matches:
+            fix = f"use {self.matches[0]!r}."
+        else:
+            fix = "import the module that declares the task, or correct the name."
+        super().__init__(
+            f"No task is named {name!r}.{_did_you_mean(self.matches)}",
+            f"A message for it would find no worker. Known tasks: {listed}{more}.",
+            fix,
+        )
+
+
+class UnknownQueueError(FrameworkError, ValueError):
+    """No worker declares this queue; raised by the decorator or the call.
+
+    Attributes:
+        matches: The nearest known queues, best first.
+    """
+
+    def __init__(self, *, queue: str, known: Iterable[str], user: str) -> None:
+        self.queue = queue
+        queues = sorted(known)
+        self.matches = nearest(queue, queues)
+        add = f"add {queue!r} to queues in [tool.fw] (or FW_QUEUES)"
+        super().__init__(
+            f"{user} uses queue {queue!r}, which no worker declares ({', '.join(queues)}).",
+            f"Its messages would wait for ever.{_did_you_mean(self.matches)}",
+            f'queue="{self.matches[0]}", or {add}.' if self.matches else f"{add}.",
+        )
+
+
+class SendError(FrameworkError):
+    """A call could not be confirmed as queued.
+
+    Attributes:
+        task_id: The id that the call would have had; ``task.options(id=...)`` sends it again.
+        broker: Where it was sent, without the password.
+    """
+
+    def __init__(self, *, task: str, task_id: str, broker: str, cause: str) -> None:
+        self.task = task
+        self.task_id = task_id
+        self.broker = broker
+        self.cause = cause
+        super().__init__(*self._parts())
+
+    def _parts(self) -> tuple[str, str, str]:
+        raise NotImplementedError
+
+
+class NotSent(SendError):  # noqa: N818 - the contract's name: it reads as what happened
+    """Nothing was queued: the broker did not take the message."""
+
+    def _parts(self) -> tuple[str, str, str]:
+        return (
+            f"{self.task} was not sent: the broker {self.broker} did not take it ({self.cause}).",
+            "Nothing was queued, so the task will not run.",
+            "check that the broker runs and FW_BROKER_URL is right, then send again.",
+        )
+
+
+class MaybeSent(SendError):  # noqa: N818 - the contract's name: it reads as what happened
+    """No confirm came in time: the message may be queued, or may not."""
+
+    def _parts(self) -> tuple[str, str, str]:
+        return (
+            f"{self.task} may have been sent: the broker {self.broker} did not confirm it "
+            f"({self.cause}).",
+            "It may be queued; sending it again as a new call could run it twice.",
+            f'send it again under the same id: task.options(id="{self.task_id}").delay(...)',
+        )
+
+
+# Raised in an attempt; a caller meets them by name in TaskFailed.
+
+
+class TimedOut(FrameworkError, TimeoutError):  # noqa: N818 - reads as what happened
+    """An attempt ran longer than the task's timeout and was stopped."""
+
+    def __init__(self, *, task: str, seconds: float) -> None:
+        self.task = task
+        self.seconds = seconds
+        super().__init__(
+            f"{task} ran longer than its timeout of {seconds:g} s and was stopped.",
+            "It counts as a failed attempt.",
+            f"make it shorter, or give it more time: timeout={2 * seconds:g}",
+        )
+
+
+class WorkerDied(FrameworkError):  # noqa: N818 - reads as what happened
+    """The process that ran an attempt ended before the attempt did."""
+
+    def __init__(self, *, task: str, cause: str) -> None:
+        self.task = task
+        self.cause = cause
+        super().__init__(
+            f"The process that ran {task} ended before the task did: {cause}",
+            "It counts as a failed attempt: a crash or a lack of memory would repeat.",
+            "look for what the task did last; a killed process is often one out of memory.",
+        )
+
+
+class Expired(FrameworkError):  # noqa: N818 - reads as what happened
+    """An attempt would have started after the call's ``expires``."""
+
+    def __init__(self, *, task: str, expires: str) -> None:
+        self.task = task
+        self.expires = expires
+        super().__init__(
+            f"{task} was not run: it had to start by {expires}.",
+            "A later start was said to be of no use.",
+            "give it more time with expires=..., or more workers to its queue.",
+        )
+
+
+class ReturnError(FrameworkError, TypeError):
+    """A task's body is done, but returned what JSON cannot carry."""
+
+    def __init__(self, *, task: str, shown: str) -> None:
+        self.task = task
+        super().__init__(
+            f"{task} returned {shown}, which JSON cannot carry.",
+            "Its work is done, but there is no result to read or to give to a next step.",
+            "return plain values such as an id, or declare it with ignore_result=True.",
+        )
+
+
+class UnknownTaskMessage(FrameworkError):  # noqa: N818 - reads as what happened
+    """A worker met a message for a task that it does not know."""
+
+    def __init__(self, *, name: str, known: Iterable[str]) -> None:
+        self.name = name
+        self.matches = nearest(name, known)
+        super().__init__(
+            f"A message asks for the task {name!r}, which this worker does not know."
+            f"{_did_you_mean(self.matches)}",
+            "It is kept as a dead letter, to be replayed once a worker knows the task.",
+            "add the task's module to FW_TASK_MODULES, or deploy the worker with the new code.",
+        )
+
+
+# Raised when a result is read.
+
+
+class ResultError(FrameworkError):
+    """A result cannot be given."""
+
+
+class TaskFailed(ResultError):  # noqa: N818 - the contract's name: it reads as what happened
+    """The task ended as a failure.
+
+    Attributes:
+        error_type: The name of the task's own error, with its module where it is no builtin.
+        error_message: What that error said.
+        traceback: The traceback as text, for people; it is not parsed by anything.
+        attempts: How many times the task ran.
+    """
+
+    def __init__(
+        self,
+        *,
+        task: str,
+        task_id: str,
+        error_type: str,
+        error_message: str,
+        traceback: str,
+        attempts: int,
+    ) -> None:
+        self.task = task
+        self.task_id = task_id
+        self.error_type = error_type
+        self.error_message = error_message
+        self.traceback = traceback
+        self.attempts = attempts
+        times = "once" if attempts == 1 else f"{attempts} times"
+        super().__init__(
+            f"{task or 'The task'} ({task_id}) ran {times} and failed: "
+            f"{error_type}: {error_message}",
+            "It is kept with its error; its traceback is in the attribute 'traceback'.",
+            f"fw result {task_id} shows all that is known of it.",
+        )
+
+
+class ResultTimeout(ResultError, TimeoutError):  # noqa: N818 - the contract's name
+    """The task has not ended within the time given; it may still be waiting or running."""
+
+    def __init__(self, *, task_id: str, seconds: float, state: str) -> None:
+        self.task_id = task_id
+        self.seconds = seconds
+        self.state = state
+        super().__init__(
+            f"No result of {task_id} within {seconds:g} s; its state is {state}.",
+            "The task goes on: only the waiting has ended."
+            if state != "PENDING"
+            else "No worker has reported it: it may be waiting, or no worker takes its queue.",
+            "wait longer with get(timeout=...), or check that a worker runs: fw worker",
+        )
+
+
+class ResultIgnored(ResultError):  # noqa: N818 - the contract's name
+    """The task was declared with ``ignore_result=True``: a success leaves nothing to read."""
+
+    def __init__(self, *, task: str, task_id: str) -> None:
+        self.task = task
+        self.task_id = task_id
+        super().__init__(
+            f"{task or 'The task'} ({task_id}) keeps no result: it has ignore_result=True.",
+            "Waiting for it would never end.",
+            "remove ignore_result=True from the task whose result is needed.",
+        )
+
+
+class BlockingInTask(ResultError, RuntimeError):  # noqa: N818 - reads as what happened
+    """A task waited for another task's result, which can leave every worker waiting."""
+
+    def __init__(self, *, task_id: str) -> None:
+        self.task_id = task_id
+        super().__init__(
+            f"get() was called on {task_id} inside a running task.",
+            "A worker that waits for another task holds a place that task may need: "
+            "enough of them and nothing moves.",
+            "run them one after the other: execute_dynamic_workflow([first, second], data)",
+        )
+
+
+class JoinFailed(ResultError):  # noqa: N818 - it reads as what happened
+    """A task that was waited for together with others failed, so what follows them was not run.
+
+    Attributes:
+        member: The id of the task that failed.
+        error: What it failed with.
+        failed: How many of the tasks failed.
+    """
+
+    def __init__(self, *, task: str, member: str, error: str, failed: int) -> None:
+        self.task = task
+        self.member = member
+        self.error = error
+        self.failed = failed
+        more = f" ({failed - 1} more failed as well.)" if failed > 1 else ""
+        super().__init__(
+            f"Not run, because {task or 'a task'} ({member}) failed: {error}{more}",
+            "It needs the results of all the tasks before it.",
+            f"fw result {member} shows what went wrong; mend that, then send all of them again.",
+        )
+
+
+class JoinSizeUnknown(ResultError):  # noqa: N818 - it reads as what happened
+    """Tasks were sent to be waited for together, and their messages do not say how many."""
+
+    def __init__(self, *, join: str) -> None:
+        self.join = join
+        super().__init__(
+            f"Not run: the messages of the tasks before it ({join}) do not say how many they are.",
+            "They were sent by an app that does not keep its results where this worker does.",
+            "send them from an app that fw made.",
+        )
+
+
+class ResultStoreError(ResultError):
+    """The database that keeps the results cannot be used.
+
+    Attributes:
+        database: Where it is, without the password.
+    """
+
+    def __init__(self, *, database: str, cause: str, fix: str) -> None:
+        self.database = database
+        self.cause = cause
+        super().__init__(
+            f"The result database {database} cannot be used: {cause}",
+            "Results can be neither kept nor read until it can; tasks are still sent.",
+            fix,
+        )

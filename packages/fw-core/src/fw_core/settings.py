@@ -1,0 +1,145 @@
+"""What a deployment can set: environment ``FW_*`` first, then ``[tool.fw]`` in pyproject.toml."""
+
+from __future__ import annotations
+
+from functools import cache
+from pathlib import Path
+from typing import Annotated, Any, Literal
+
+from pydantic import Field, ValidationError, field_validator
+from pydantic_settings import (
+    BaseSettings,
+    NoDecode,
+    PydanticBaseSettingsSource,
+    PyprojectTomlConfigSettingsSource,
+    SettingsConfigDict,
+)
+
+from fw_core import urls
+from fw_core.errors import SettingsError
+
+Names = Annotated[tuple[str, ...], NoDecode]
+
+
+class Settings(BaseSettings):
+    """All settings with their defaults; frozen, so that what was checked stays true.
+
+    Two URLs decide where things live. With neither set, messages and results are kept in files
+    under ``.fw/`` on this machine: no server is needed.
+    """
+
+    model_config = SettingsConfigDict(
+        env_prefix="FW_",
+        frozen=True,
+        extra="forbid",
+        hide_input_in_errors=True,
+        pyproject_toml_depth=8,
+        pyproject_toml_table_header=("tool", "fw"),
+    )
+
+    broker_url: str = ""
+    """RabbitMQ, as ``amqp://user:password@host:5672/vhost``; empty: the local transport."""
+
+    database_url: str = ""
+    """PostgreSQL, as ``postgresql://user:password@host/name``; empty: SQLite in ``directory``."""
+
+    management_url: str = ""
+    """RabbitMQ's management API, as ``http://user:password@host:15672``; optional."""
+
+    task_modules: Names = ()
+    """Modules that declare tasks, imported by the worker; comma-separated in the environment."""
+
+    queues: Names = ()
+    """The queues that exist. Empty: those that the declared tasks use, and ``default``."""
+
+    prefix: str = ""
+    """Put before every name on the broker, so that several systems can share one vhost."""
+
+    directory: Path = Path(".fw")
+    """Where the local transport and its results live when a URL is not set."""
+
+    broker_consumer_timeout: float = Field(default=1800, gt=0)
+    """RabbitMQ's ``consumer_timeout`` in seconds; it cannot be read over AMQP."""
+
+    send_timeout: float = Field(default=5, gt=0, le=60)
+    """Seconds within which a call is confirmed or raises."""
+
+    message_limit: int = Field(default=128 * 1024, ge=1024)
+    """Bytes that the arguments of one call may take as JSON."""
+
+    retry_after_limit: float = Field(default=3600, gt=0)
+    """Seconds that a ``Retry-After`` of another service may make a task wait at most."""
+
+    track_started: bool = False
+    """Store the state STARTED when an attempt starts: one more write for each attempt."""
+
+    log_format: Literal["human", "json"] = "human"
+    """How the worker writes its log lines."""
+
+    log_level: Literal["DEBUG", "INFO", "WARNING", "ERROR"] = "INFO"
+    """The least severe line that the worker writes."""
+
+    @field_validator("task_modules", "queues", mode="before")
+    @classmethod
+    def _comma_separated(cls, value: Any) -> Any:
+        if isinstance(value, str):
+            return tuple(part.strip() for part in value.split(",") if part.strip())
+        return value
+
+    @field_validator("broker_url")
+    @classmethod
+    def _broker(cls, url: str) -> str:
+        return urls.broker_url(url) if url else url
+
+    @field_validator("database_url")
+    @classmethod
+    def _database(cls, url: str) -> str:
+        return urls.database_url(url) if url else url
+
+    @classmethod
+    def settings_customise_sources(
+        cls,
+        settings_cls: type[BaseSettings],
+        init_settings: PydanticBaseSettingsSource,
+        env_settings: PydanticBaseSettingsSource,
+        dotenv_settings: PydanticBaseSettingsSource,
+        file_secret_settings: PydanticBaseSettingsSource,
+    ) -> tuple[PydanticBaseSettingsSource, ...]:
+        return (
+            init_settings,
+            env_settings,
+            PyprojectTomlConfigSettingsSource(settings_cls),
+        )
+
+    @property
+    def is_local(self) -> bool:
+        """Whether messages stay on this machine."""
+        return not self.broker_url or self.broker_url.startswith("local:")
+
+
+def read_settings(**given: Any) -> Settings:
+    """Read the settings, with values given here before those of the environment.
+
+    Raises:
+        SettingsError: a value cannot work; it names the setting.
+    """
+    try:
+        return Settings(**given)
+    except ValidationError as error:
+        first = error.errors(include_url=False, include_input=False)[0]
+        name = ".".join(str(part) for part in first["loc"]) or "?"
+        cause = first.get("ctx", {}).get("error")
+        if isinstance(cause, SettingsError):
+            raise cause from None
+        raise SettingsError(
+            f"The setting {name!r} cannot be used: {first['msg']}.",
+            "fw does not start with a setting that it would have to guess.",
+            f"correct FW_{name.upper()} in the environment, or {name} under [tool.fw] "
+            "in pyproject.toml.",
+        ) from None
+
+
+@cache
+def default_settings() -> Settings:
+    """The settings of this process, read once."""
+    return read_settings()
