@@ -1,0 +1,212 @@
+"""Arguments on their way into a message and out of it, checked by the function's annotations.
+
+Sending is strict: what is annotated ``int`` takes an int, not ``"7"``. Values leave as plain JSON
+(a date as text, a model as an object) and are read back, just as strictly, in the worker.
+"""
+
+from __future__ import annotations
+
+import inspect
+import typing
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from typing import Any
+
+from fw_core.call import plain
+from fw_core.errors import CallError, DeclarationError
+
+Args = tuple[Any, ...]
+Kwargs = dict[str, Any]
+
+
+@dataclass(frozen=True, slots=True)
+class Checked:
+    """Arguments that fit the task and that JSON carries."""
+
+    args: Args
+    kwargs: Kwargs
+
+
+class Arguments:
+    """The arguments that a task takes.
+
+    Args:
+        name: The task's name, for messages.
+        function: Whose signature and annotations are obeyed.
+    """
+
+    def __init__(self, name: str, function: Callable[..., Any]) -> None:
+        self._name = name
+        self._function = function
+        self._signature = inspect.signature(function)
+
+    def encode(self, args: Sequence[Any], kwargs: Mapping[str, Any]) -> Checked:
+        """Check the arguments of a call and return what its message carries.
+
+        Raises:
+            CallError: one is missing, unknown, of a wrong type, or nothing that JSON carries.
+        """
+        return self._map(args, kwargs, lambda carrier: carrier.encode)
+
+    def encode_or_keep(self, args: Sequence[Any], kwargs: Mapping[str, Any]) -> Checked:
+        """Like :meth:`encode`, but arguments that are in their plain form already stay so.
+
+        Raises:
+            CallError: they fit in neither form.
+        """
+        try:
+            return self.encode(args, kwargs)
+        except CallError:
+            try:
+                self.decode(args, kwargs)
+            except CallError:
+                pass
+            else:
+                return Checked(tuple(args), dict(kwargs))
+            raise
+
+    def decode(self, args: Sequence[Any], kwargs: Mapping[str, Any]) -> Checked:
+        """Check the arguments of a message and return what the function is called with.
+
+        Raises:
+            CallError: as in :meth:`encode`; the message came from elsewhere, or from other code.
+        """
+        try:
+            return self._map(args, kwargs, lambda carrier: carrier.decode)
+        except CallError as error:
+            raise CallError(
+                error.what,
+                "The message came from elsewhere or from other code; another attempt would get "
+                "the same arguments.",
+                f"send it by {self._short}.delay(...), which checks before it sends.",
+            ) from None
+
+    def takes(self, count: int) -> bool:
+        """Whether the function can be called with ``count`` positional arguments and no others."""
+        try:
+            self._signature.bind(*range(count))
+        except TypeError:
+            return False
+        return True
+
+    def __str__(self) -> str:
+        return str(self._signature)
+
+    def check_declaration(self) -> None:
+        """Find out now whether every annotation can be carried; a forward reference waits.
+
+        Raises:
+            DeclarationError: a parameter's annotation is a class that JSON cannot carry.
+        """
+        try:
+            typing.get_type_hints(self._function, include_extras=True)
+        except NameError:
+            return
+        _ = self._carriers
+
+    @cached_property
+    def returns(self) -> plain.Carrier:
+        """What the function returns, on its way into a result and out of it."""
+        return self._carrier("return", self._hints.get("return", Any))
+
+    @cached_property
+    def _hints(self) -> dict[str, Any]:
+        try:
+            return typing.get_type_hints(self._function, include_extras=True)
+        except NameError as error:
+            raise DeclarationError(
+                f"{self._name}: an annotation names {error.name!r}, which is not defined.",
+                "Arguments are checked by their annotations, so they must exist at run time.",
+                f"import {error.name} outside `if TYPE_CHECKING:`.",
+            ) from error
+
+    @cached_property
+    def _carriers(self) -> dict[str, plain.Carrier]:
+        return {
+            name: self._carrier(name, self._hints.get(name, Any))
+            for name in self._signature.parameters
+        }
+
+    def _carrier(self, parameter: str, annotation: Any) -> plain.Carrier:
+        try:
+            return plain.carrier(annotation)
+        except plain.NotCarriedError as error:
+            shown = plain.type_name(annotation)
+            raise DeclarationError(
+                f"{self._name}: {'the result' if parameter == 'return' else repr(parameter)} "
+                f"is annotated {shown}, which JSON cannot carry ({error}).",
+                "Messages and results travel as JSON, so an object like that never arrives.",
+                "return plain values, such as its id."
+                if parameter == "return"
+                else f"take an identifier and load the object inside the task: {parameter}_id: int",
+            ) from error
+
+    def _map(
+        self,
+        args: Sequence[Any],
+        kwargs: Mapping[str, Any],
+        direction: Callable[[plain.Carrier], Callable[[str, Any], Any]],
+    ) -> Checked:
+        bound = self._bind(args, kwargs)
+        carriers = self._carriers
+        for name, parameter in self._signature.parameters.items():
+            if name not in bound.arguments:
+                continue
+            convert, value = direction(carriers[name]), bound.arguments[name]
+            try:
+                if parameter.kind is parameter.VAR_POSITIONAL:
+                    bound.arguments[name] = tuple(
+                        convert(f"{name}[{i}]", item) for i, item in enumerate(value)
+                    )
+                elif parameter.kind is parameter.VAR_KEYWORD:
+                    bound.arguments[name] = {
+                        key: convert(key, item) for key, item in value.items()
+                    }
+                else:
+                    bound.arguments[name] = convert(name, value)
+            except plain.NotPlainError as error:
+                raise self._refusal(error, name) from None
+        return Checked(bound.args, bound.kwargs)
+
+    def _bind(self, args: Sequence[Any], kwargs: Mapping[str, Any]) -> inspect.BoundArguments:
+        try:
+            return self._signature.bind(*args, **kwargs)
+        except TypeError as error:
+            raise CallError(
+                f"{self._name}: {error}; it takes {self._name.rpartition('.')[2]}"
+                f"{self._signature}.",
+                "A message with these arguments could never run.",
+                f"{self._short}.delay({self._example})",
+            ) from None
+
+    def _refusal(self, error: plain.NotPlainError, parameter: str) -> CallError:
+        if error.expected:
+            what = f"argument {error.where!r} must be {error.expected}, got {error.shown}"
+        else:
+            what = f"argument {error.where!r} cannot be carried by JSON: {error.shown}"
+        return CallError(
+            f"{self._name}: {what}.",
+            error.why,
+            error.fix.format(
+                call=f"{self._short}.delay",
+                parameter=parameter,
+                object=parameter.removesuffix("_id"),
+            ),
+        )
+
+    @property
+    def _short(self) -> str:
+        return self._function.__name__
+
+    @property
+    def _example(self) -> str:
+        shown: list[str] = []
+        for name, parameter in self._signature.parameters.items():
+            if parameter.default is not parameter.empty or parameter.kind in (
+                parameter.VAR_POSITIONAL,
+                parameter.VAR_KEYWORD,
+            ):
+                continue
+            shown.append(f"{name}=..." if parameter.kind is parameter.KEYWORD_ONLY else name)
+        return ", ".join(shown)

@@ -1,0 +1,129 @@
+"""From a checked call to a confirmed message."""
+
+from __future__ import annotations
+
+import uuid
+from collections.abc import Iterable, Mapping, Sequence
+from typing import TYPE_CHECKING, Any, ParamSpec, TypeVar
+
+from fw_core.call.arguments import Checked
+from fw_core.call.options import CallOptions
+from fw_core.errors import CallError
+
+if TYPE_CHECKING:
+    from fw_core.broker.app import App
+    from fw_core.declare.handle import TaskHandle
+    from fw_core.results.handle import TaskResult
+
+P = ParamSpec("P")
+R = TypeVar("R")
+
+
+def send(
+    task: TaskHandle[P, R], args: Sequence[Any], kwargs: Mapping[str, Any], options: CallOptions
+) -> TaskResult[R]:
+    """Send one call; it is confirmed when this returns.
+
+    Raises:
+        CallError, UnknownQueueError: nothing was sent.
+        NotSent, MaybeSent: no confirm within the time that the settings give.
+    """
+    return send_with(task, args, kwargs, _celery_options(task, options))
+
+
+def send_many(
+    task: TaskHandle[P, R], calls: Iterable[Sequence[Any]], options: CallOptions
+) -> list[TaskResult[R]]:
+    """Send many calls; all are checked before the first is sent."""
+    app = _app()
+    checked = [task.arguments.encode(args, {}) for args in calls]
+    for call in checked:
+        _check_size(app, task, call)
+    celery_options = _celery_options(task, options)
+    with app.producer_or_acquire() as producer:
+        return [_send(app, task, call, {**celery_options, "producer": producer}) for call in checked]
+
+
+def send_with(
+    task: TaskHandle[P, R],
+    args: Sequence[Any],
+    kwargs: Mapping[str, Any],
+    celery_options: Mapping[str, Any],
+) -> TaskResult[R]:
+    """Send one call with Celery's own options."""
+    app = _app()
+    checked = task.arguments.encode(args, kwargs)
+    _check_size(app, task, checked)
+    return _send(app, task, checked, celery_options)
+
+
+def signature(
+    task: TaskHandle[..., Any], args: Sequence[Any], kwargs: Mapping[str, Any], *, immutable: bool
+) -> Any:
+    """Celery's signature of a task, for its canvas."""
+    return _app().task_of(task).signature(tuple(args), dict(kwargs), immutable=immutable)
+
+
+def result_of(task: TaskHandle[P, R], task_id: str) -> TaskResult[R]:
+    """The result of an earlier call."""
+    return _result(_app(), task, task_id)
+
+
+def _send(
+    app: App, task: TaskHandle[P, R], checked: Checked, options: Mapping[str, Any]
+) -> TaskResult[R]:
+    celery_task = app.task_of(task)
+    task_id = options.get("task_id") or str(uuid.uuid4())
+    celery_task.send_plain(checked.args, checked.kwargs, **{**options, "task_id": task_id})
+    ignored = options.get("ignore_result", task.spec.ignore_result)
+    return _result(app, task, task_id, ignored=bool(ignored))
+
+
+def _result(
+    app: App, task: TaskHandle[P, R], task_id: str, *, ignored: bool | None = None
+) -> TaskResult[R]:
+    from fw_core.results.handle import TaskResult
+
+    return TaskResult(
+        task_id,
+        task_name=task.spec.name,
+        app=app,
+        decode=lambda value: task.arguments.returns.decode("result", value),
+        ignored=task.spec.ignore_result if ignored is None else ignored,
+    )
+
+
+def _celery_options(task: TaskHandle[..., Any], options: CallOptions) -> dict[str, Any]:
+    app = _app()
+    celery_options: dict[str, Any] = {}
+    if options.queue is not None:
+        app.check_queue(options.queue, user=f"This call of {task.spec.name!r}")
+        celery_options["queue"] = app.topology.task_queue(options.queue)
+    if options.delay is not None:
+        celery_options["countdown"] = options.delay
+    if options.priority is not None:
+        celery_options["priority"] = options.priority
+    if options.expires is not None:
+        celery_options["expires"] = options.expires
+    if options.id is not None:
+        celery_options["task_id"] = options.id
+    return celery_options
+
+
+def _check_size(app: App, task: TaskHandle[..., Any], checked: Checked) -> None:
+    from kombu.utils.json import dumps
+
+    size = len(dumps((checked.args, checked.kwargs)).encode())
+    if size > app.settings.message_limit:
+        raise CallError(
+            f"{task.spec.name}: the arguments take {size:,} bytes as JSON, "
+            f"more than {app.settings.message_limit:,}.",
+            "Large messages slow every queue they pass and can be refused by the broker.",
+            "store the data and send where it is, such as a key or an id.",
+        )
+
+
+def _app() -> App:
+    from fw_core.client import current_app
+
+    return current_app()

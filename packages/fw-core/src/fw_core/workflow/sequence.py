@@ -1,0 +1,90 @@
+"""Workflows chosen at run time by the names of their tasks."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any
+
+from fw_core.declare.registry import TASK_REGISTRY
+from fw_core.errors import CallError, WorkflowError
+
+if TYPE_CHECKING:
+    from fw_core.declare.handle import TaskHandle
+    from fw_core.results.handle import TaskResult
+
+
+def execute_dynamic_workflow(task_list: Sequence[str], data: Any) -> TaskResult[Any]:
+    """Run tasks one after the other: the first gets ``data``, each next one the result before it.
+
+    >>> # execute_dynamic_workflow(["task1", "task2"], "Sample Data").get()
+
+    All of it is checked before anything is sent. When a step fails for good, the steps after it
+    do not run and the workflow's result is that failure.
+
+    Args:
+        task_list: The names of the tasks, in order.
+        data: What the first task gets as its argument.
+
+    Returns:
+        The result of the last task.
+
+    Raises:
+        UnknownTaskError: a name is no task's; it comes with the nearest names.
+        WorkflowError: there is no step.
+        CallError: ``data`` does not fit the first task, or a later task does not take exactly one
+            argument.
+        NotSent, MaybeSent: the first step is not known to be queued.
+    """
+    from celery import chain
+
+    from fw_core.client import current_app
+    from fw_core.results.handle import TaskResult
+
+    tasks = steps_of(task_list)
+    first, *rest = tasks
+    checked = first.arguments.encode((data,), {})
+    for number, task in enumerate(rest, start=2):
+        _check_takes_one(task, number)
+    app = current_app()
+    signatures = [app.task_of(first).signature(checked.args)]
+    signatures += [app.task_of(task).signature() for task in rest]
+    last = tasks[-1]
+    sent = chain(*signatures, app=app).apply_async()
+    return TaskResult(
+        sent.id,
+        task_name=last.spec.name,
+        app=app,
+        decode=lambda value: last.arguments.returns.decode("result", value),
+        ignored=last.spec.ignore_result,
+    )
+
+
+def steps_of(task_list: Sequence[str]) -> list[TaskHandle[..., Any]]:
+    """The tasks of these names, in order.
+
+    Raises:
+        UnknownTaskError, WorkflowError: see :func:`execute_dynamic_workflow`.
+    """
+    if isinstance(task_list, str) or not all(isinstance(name, str) for name in task_list):
+        raise WorkflowError(
+            f"A workflow is a list of task names, got {task_list!r}.",
+            "Its steps are looked up by name, one after the other.",
+            'execute_dynamic_workflow(["task1", "task2"], data)',
+        )
+    if not task_list:
+        raise WorkflowError(
+            "A workflow without steps was started.",
+            "There is nothing to do with its data, and no result to wait for.",
+            'execute_dynamic_workflow(["task1", "task2"], data)',
+        )
+    return [TASK_REGISTRY[name] for name in task_list]
+
+
+def _check_takes_one(task: TaskHandle[..., Any], number: int) -> None:
+    if not task.arguments.takes(1):
+        raise CallError(
+            f"Step {number}, {task.spec.name}, cannot take the result of the step before it: "
+            f"it takes {task.arguments}.",
+            "Each step gets one argument: what the step before it returned.",
+            f"def {task.__name__}(result): ...",
+        )
