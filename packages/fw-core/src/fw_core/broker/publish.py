@@ -1,0 +1,200 @@
+"""One message, put into a durable queue and confirmed, or a clear answer within the time given.
+
+The way out of every message: calls, retries, steps of workflows, what is sent on because it came
+too early. Nothing here knows tasks; it knows queues, waits and confirms.
+"""
+
+from __future__ import annotations
+
+import time
+from dataclasses import dataclass, field
+from typing import Any
+
+from amqp.exceptions import (
+    ConsumerCancelled,
+    IrrecoverableChannelError,
+    MessageNacked,
+    NotFound,
+)
+from kombu.exceptions import OperationalError
+
+from fw_core.broker.topology import Declared
+
+_CONNECT_SECONDS = 2.0
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Letter:
+    """A message, ready to travel.
+
+    Attributes:
+        queue: The queue's name on the broker; also the routing key.
+        exchange: Where it is published: the task exchange, or that of a wait queue.
+        wait_ms: The wait queue it goes through, if any.
+    """
+
+    queue: str
+    exchange: str
+    wait_ms: int | None
+    body: Any
+    content_type: str
+    content_encoding: str
+    headers: dict[str, Any]
+    properties: dict[str, Any] = field(default_factory=dict)
+
+
+class Unconfirmed(Exception):
+    """The message is not known to be queued.
+
+    Attributes:
+        maybe: Whether it may be queued all the same.
+        cause: Why, in a few words, without secrets.
+    """
+
+    def __init__(self, cause: str, *, maybe: bool) -> None:
+        self.cause = cause
+        self.maybe = maybe
+        super().__init__(cause, maybe)
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return _unconfirmed, (self.cause, self.maybe)
+
+
+def _unconfirmed(cause: str, maybe: bool) -> Unconfirmed:
+    return Unconfirmed(cause, maybe=maybe)
+
+
+def publish(producer: Any, letter: Letter, *, declared: Declared, seconds: float) -> None:
+    """Publish ``letter`` and wait for the broker's word that it is in a durable queue.
+
+    A lost connection is made anew and the message sent again while time is left: it can then be
+    in the queue twice, under one id, which at-least-once delivery has to bear anyway.
+
+    Raises:
+        Unconfirmed: no confirm within ``seconds``, or the broker refused the message.
+    """
+    attempt = _Publishing(producer, letter, declared, deadline=time.monotonic() + seconds)
+    attempt.run()
+
+
+@dataclass(slots=True)
+class _Publishing:
+    producer: Any
+    letter: Letter
+    declared: Declared
+    deadline: float
+    written: bool = False
+    redeclared: bool = False
+
+    def run(self) -> None:
+        connection = self.producer.connection
+        recoverable = (
+            *connection.recoverable_connection_errors,
+            *connection.recoverable_channel_errors,
+            OperationalError,
+        )
+        while True:
+            try:
+                if self._once():
+                    return
+            except Unconfirmed:
+                raise
+            except TimeoutError as error:
+                # A late confirm would be taken for that of the next message.
+                self._drop_connection()
+                raise Unconfirmed("no confirm in time", maybe=self.written) from error
+            except MessageNacked as error:
+                raise Unconfirmed("the queue refused it; is it full?", maybe=False) from error
+            except NotFound as error:
+                self._again_after_redeclaring(error)
+            except IrrecoverableChannelError as error:
+                self._drop_connection()
+                raise Unconfirmed(_short(error), maybe=False) from error
+            except (ConsumerCancelled, *recoverable) as error:
+                self._drop_connection()
+                self._pause(error)
+            except Exception as error:
+                self._drop_connection()
+                raise Unconfirmed(_short(error), maybe=self.written) from error
+
+    def _once(self) -> bool:
+        connection = self.producer.connection
+        connection.connect_timeout = patience = min(self._left(), _CONNECT_SECONDS)
+        connection.ensure_connection(
+            max_retries=1, interval_start=0, interval_step=0, timeout=patience
+        )
+        channel = self._channel(connection)
+        self.declared.ensure(
+            connection.connection, channel, queue=self.letter.queue, wait_ms=self.letter.wait_ms
+        )
+        returned = _returned(channel)
+        returned.clear()
+        self.written = True
+        self.producer.publish(
+            self.letter.body,
+            exchange=self.letter.exchange,
+            routing_key=self.letter.queue,
+            content_type=self.letter.content_type,
+            content_encoding=self.letter.content_encoding,
+            headers=self.letter.headers,
+            delivery_mode=2,
+            mandatory=True,
+            retry=False,
+            confirm_timeout=self._left(),
+            **self.letter.properties,
+        )
+        if not returned:
+            return True
+        self.written = False
+        self._again_after_redeclaring(Unconfirmed("no queue takes it", maybe=False))
+        return False
+
+    def _channel(self, connection: Any) -> Any:
+        channel = self.producer.channel
+        if not getattr(channel, "is_open", True) or channel.connection is None:
+            self.producer.revive(connection)
+            channel = self.producer.channel
+        return channel
+
+    def _again_after_redeclaring(self, error: Exception) -> None:
+        """A queue or exchange is gone that was there before: declare all once more, then give up."""
+        self.declared.forget(self.producer.connection.connection)
+        if self.redeclared:
+            raise Unconfirmed(_short(error), maybe=False) from error
+        self.redeclared = True
+        self.producer.revive(self.producer.connection)
+
+    def _pause(self, error: Exception) -> None:
+        pause = 0.2
+        if self._left() <= pause:
+            raise Unconfirmed(_short(error), maybe=self.written) from error
+        time.sleep(pause)
+
+    def _left(self) -> float:
+        left = self.deadline - time.monotonic()
+        if left <= 0:
+            raise Unconfirmed("no answer in time", maybe=self.written)
+        return left
+
+    def _drop_connection(self) -> None:
+        """Leave the connection without a word: a polite close can block as the publish did."""
+        connection = self.producer.connection
+        connection.collect(socket_timeout=0.1)
+        self.producer.revive(connection)
+
+
+def _returned(channel: Any) -> list[Any]:
+    """What the broker gave back on this channel because no queue takes it."""
+    returned: list[Any] | None = getattr(channel, "fw_returned", None)
+    if returned is None:
+        collected: list[Any] = []
+        channel.fw_returned = returned = collected
+        channel.events["basic_return"].add(
+            lambda exception, exchange, routing_key, message: collected.append(exception)
+        )
+    return returned
+
+
+def _short(error: BaseException) -> str:
+    text = str(error).strip() or type(error).__name__
+    return text.splitlines()[0][:200]

@@ -1,0 +1,160 @@
+"""The contract between producer and worker: exchanges and queues, and how they are declared.
+
+::
+
+    task ──▶ fw.tasks (topic) ──▶ <queue> ──▶ worker
+                                    ▲   └─ rejected, or delivered too often ──▶ fw.dead
+                                    │
+    delay ─▶ fw.wait.<ms> ─(expires)─▶ fw.due (topic) ─(no such queue)─▶ fw.dead
+
+Whoever comes first declares it: a call that meets a fresh broker, or a worker. Facts from
+RabbitMQ's documentation of quorum queues: at-least-once dead-lettering asks for
+``x-overflow=reject-publish``; ``x-delivery-limit`` counts deliveries, not runs, so it is a high
+backstop; 4.0 drops a message after 20 deliveries where no limit is set, so the dead-letter queue,
+which must drop nothing, sets one it cannot reach.
+"""
+
+from __future__ import annotations
+
+import time
+from dataclasses import dataclass
+from typing import Any, Final
+from weakref import WeakKeyDictionary
+
+from kombu import Exchange, Queue
+
+DELIVERY_LIMIT: Final = 20
+_NO_LIMIT: Final = 2_000_000_000
+_HOUR_MS: Final = 3_600_000
+_REDECLARE_SECONDS: Final = 600.0
+
+
+@dataclass(frozen=True, slots=True)
+class Topology:
+    """Names on the broker, each behind ``prefix``."""
+
+    prefix: str = ""
+
+    @property
+    def tasks(self) -> str:
+        """The exchange that calls are sent to."""
+        return f"{self.prefix}fw.tasks"
+
+    @property
+    def due(self) -> str:
+        """The exchange that delayed messages come back through."""
+        return f"{self.prefix}fw.due"
+
+    @property
+    def dead(self) -> str:
+        """The exchange and the queue of dead letters."""
+        return f"{self.prefix}fw.dead"
+
+    def wait(self, milliseconds: int) -> str:
+        """The exchange and the queue of a delay."""
+        return f"{self.prefix}fw.wait.{milliseconds}"
+
+    def queue_name(self, queue: str) -> str:
+        """The name on the broker of one of the team's queues."""
+        return self.prefix + queue
+
+    def task_queue(self, queue: str) -> Queue:
+        """One of the team's queues."""
+        name = self.queue_name(queue)
+        return Queue(
+            name,
+            exchange=Exchange(self.tasks, type="topic", durable=True),
+            routing_key=name,
+            durable=True,
+            queue_arguments={
+                "x-queue-type": "quorum",
+                "x-delivery-limit": DELIVERY_LIMIT,
+                "x-dead-letter-exchange": self.dead,
+                "x-dead-letter-strategy": "at-least-once",
+                "x-overflow": "reject-publish",
+            },
+        )
+
+    def dead_queue(self) -> Queue:
+        """Where every message ends that no worker will run again."""
+        return Queue(
+            self.dead,
+            exchange=Exchange(self.dead, type="fanout", durable=True),
+            durable=True,
+            queue_arguments={"x-queue-type": "quorum", "x-delivery-limit": _NO_LIMIT},
+        )
+
+    def wait_queue(self, milliseconds: int) -> Queue:
+        """Where messages wait ``milliseconds``.
+
+        It expires when unused; a queue with messages but no consumer counts as unused, so it must
+        live longer than its messages by more than the time between two declarations.
+        """
+        name = self.wait(milliseconds)
+        return Queue(
+            name,
+            exchange=Exchange(name, type="fanout", durable=True),
+            durable=True,
+            queue_arguments={
+                "x-queue-type": "quorum",
+                "x-message-ttl": milliseconds,
+                "x-expires": 2 * milliseconds + 2 * _HOUR_MS,
+                "x-dead-letter-exchange": self.due,
+                "x-dead-letter-strategy": "at-least-once",
+                "x-overflow": "reject-publish",
+            },
+        )
+
+    def declare_base(self, channel: Any) -> None:
+        """Declare what every message may need: the three exchanges and the dead-letter queue."""
+        self.dead_queue()(channel).declare()
+        Exchange(self.tasks, type="topic", durable=True)(channel).declare()
+        Exchange(
+            self.due, type="topic", durable=True, arguments={"alternate-exchange": self.dead}
+        )(channel).declare()
+
+    def declare_queue(self, channel: Any, name: str) -> None:
+        """Declare one of the team's queues, by its name on the broker, behind both exchanges."""
+        queue = self.task_queue(name.removeprefix(self.prefix))(channel)
+        queue.declare()
+        queue.bind_to(self.due, name)
+
+    def declare_wait(self, channel: Any, milliseconds: int) -> None:
+        """Declare the queue of a delay."""
+        self.wait_queue(milliseconds)(channel).declare()
+
+
+class Declared:
+    """What has been declared on each connection, so that a call declares a thing once."""
+
+    def __init__(self, topology: Topology) -> None:
+        self._topology = topology
+        self._seen: WeakKeyDictionary[Any, dict[str, float]] = WeakKeyDictionary()
+
+    def ensure(self, connection: Any, channel: Any, *, queue: str, wait_ms: int | None) -> None:
+        """Declare what a message to ``queue`` needs and this connection has not declared.
+
+        Args:
+            connection: The transport's connection; a new one starts from nothing.
+            channel: A channel of it.
+            queue: The queue's name on the broker.
+            wait_ms: The delay whose queue is needed too; redeclared every ten minutes, which
+                keeps it from expiring.
+        """
+        seen = self._seen.setdefault(connection, {})
+        if "" not in seen:
+            self._topology.declare_base(channel)
+            seen[""] = time.monotonic()
+        if queue not in seen:
+            self._topology.declare_queue(channel, queue)
+            seen[queue] = time.monotonic()
+        if wait_ms is None:
+            return
+        wait = self._topology.wait(wait_ms)
+        if time.monotonic() - seen.get(wait, -_REDECLARE_SECONDS) >= _REDECLARE_SECONDS:
+            self._topology.declare_wait(channel, wait_ms)
+            seen[wait] = time.monotonic()
+
+    def forget(self, connection: Any) -> None:
+        """Declare everything again on the next message: something was deleted meanwhile."""
+        self._seen.pop(connection, None)
