@@ -1,0 +1,79 @@
+"""One line an attempt, for people or as JSON; the task's id on every line that its code logs."""
+
+from __future__ import annotations
+
+import json
+import logging
+import sys
+import time
+from typing import Any
+
+from celery import signals
+
+from fw_core.attempt.current import attempt_or_none
+from fw_core.settings import Settings
+
+_CELERY_LINES = ("celery.app.trace", "celery.worker.strategy", "celery.worker.request")
+
+
+def configure(settings: Settings) -> None:
+    """Write the log to standard error in the form that the settings ask for.
+
+    Celery's own configuration is switched off, and its lines about each task with it: the
+    attempt's own line says it all.
+    """
+    signals.setup_logging.connect(_keep_ours, weak=False)
+    handler = logging.StreamHandler(sys.stderr)
+    handler.setFormatter(JsonFormatter() if settings.log_format == "json" else HumanFormatter())
+    root = logging.getLogger()
+    root.handlers[:] = [handler]
+    root.setLevel(settings.log_level)
+    for name in _CELERY_LINES:
+        logging.getLogger(name).setLevel(logging.CRITICAL)
+
+
+def _keep_ours(**_: Any) -> None:
+    """Its presence tells Celery that logging is configured."""
+
+
+class HumanFormatter(logging.Formatter):
+    """Time, level, text, and the task's id in brackets."""
+
+    def format(self, record: logging.LogRecord) -> str:
+        """One line, and the traceback below it where there is one."""
+        task_id = _context(record).get("task_id")
+        clock = time.strftime("%H:%M:%S", time.localtime(record.created))
+        line = f"{clock} {record.levelname:<7} {record.getMessage()}"
+        if task_id:
+            line += f" [{task_id}]"
+        if record.exc_info:
+            line += "\n" + self.formatException(record.exc_info)
+        return line
+
+
+class JsonFormatter(logging.Formatter):
+    """One JSON object a line with stable keys."""
+
+    def format(self, record: logging.LogRecord) -> str:
+        """time, level, logger, message, then what is known of the task."""
+        fields: dict[str, Any] = {
+            "time": f"{time.strftime('%Y-%m-%dT%H:%M:%S', time.gmtime(record.created))}"
+            f".{int(record.msecs):03d}Z",
+            "level": record.levelname,
+            "logger": record.name,
+            "message": record.getMessage(),
+            **_context(record),
+        }
+        if record.exc_info:
+            fields["traceback"] = self.formatException(record.exc_info)
+        return json.dumps(fields, ensure_ascii=False, default=str)
+
+
+def _context(record: logging.LogRecord) -> dict[str, Any]:
+    facts = getattr(record, "fw", None)
+    if isinstance(facts, dict):
+        return facts
+    attempt = attempt_or_none()
+    if attempt is None:
+        return {}
+    return {"task": attempt.task, "task_id": attempt.task_id, "attempt": attempt.number}
