@@ -1,1 +1,39 @@
-"""The pytest plugin."""
+"""The pytest plugin: fixtures that need no import. None is active unless a test asks for it."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import TYPE_CHECKING
+
+import pytest
+
+if TYPE_CHECKING:
+    from fw_testing.clock import VirtualClock
+    from fw_testing.eager import Eager
+    from fw_testing.fake_broker import FakeBroker
+
+
+@pytest.fixture
+def fw_eager() -> Iterator[Eager]:
+    """Calls run at once through the real path; retries run in virtual time."""
+    from fw_testing.eager import eager
+
+    with eager() as mode:
+        yield mode
+
+
+@pytest.fixture
+def fw_broker() -> Iterator[FakeBroker]:
+    """Calls wait until the test runs them: run_next(), drain(), advance(seconds)."""
+    from fw_testing.fake_broker import fake_broker
+
+    with fake_broker() as broker:
+        yield broker
+
+
+@pytest.fixture
+def fw_clock(request: pytest.FixtureRequest) -> VirtualClock:
+    """The virtual clock of the test's ``fw_broker`` or ``fw_eager``."""
+    name = "fw_eager" if "fw_eager" in request.fixturenames else "fw_broker"
+    clock: VirtualClock = request.getfixturevalue(name).clock
+    return clock

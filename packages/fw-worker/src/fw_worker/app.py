@@ -6,9 +6,6 @@ Celery tool work on it.
 
 from __future__ import annotations
 
-import importlib
-import os
-import sys
 from collections.abc import Callable, Mapping
 from functools import cache
 from typing import Any
@@ -18,13 +15,13 @@ from fw_core.broker.app import App
 from fw_core.broker.app import create_app as create_core_app
 from fw_core.broker.task import WorkerSide
 from fw_core.declare.registry import TASK_REGISTRY
-from fw_core.errors import TaskModuleError
 from fw_core.settings import Settings, default_settings
 from fw_worker import logs
 from fw_worker.attempts import run_attempt
 from fw_worker.checks import check_timeouts
 from fw_worker.request import AttemptRequest
 from fw_worker.strategy import strategy
+from fw_worker.task_modules import import_task_modules
 
 WORKER_SIDE = WorkerSide(runner=run_attempt, request=AttemptRequest, strategy=strategy)
 
@@ -57,21 +54,6 @@ def create_app(
     check_timeouts(app)
     app.conf.update(_worker_configuration())
     return app
-
-
-def import_task_modules(settings: Settings) -> None:
-    """Import what declares the tasks; the working directory counts, as it does for ``python``.
-
-    Raises:
-        TaskModuleError: one cannot be imported; it names the module and why.
-    """
-    if os.getcwd() not in sys.path and "" not in sys.path:
-        sys.path.insert(0, os.getcwd())
-    for module in settings.task_modules:
-        try:
-            importlib.import_module(module)
-        except Exception as error:
-            raise TaskModuleError(module=module, cause=error) from error
 
 
 def _worker_configuration() -> dict[str, Any]:

@@ -15,11 +15,12 @@ from celery.exceptions import Ignore, Reject, Retry
 
 from fw_core.attempt.current import Attempt
 from fw_core.attempt.decide import Tries, decide
-from fw_core.attempt.failure import AttemptFailed, message_of, type_name
-from fw_core.attempt.outcome import GaveUp, Outcome, RetryIn, Succeeded
+from fw_core.attempt.failure import AttemptFailed
+from fw_core.attempt.outcome import GaveUp, RetryIn, Succeeded
 from fw_core.attempt.pipeline import Run, attempt
 from fw_core.broker.task import FrameworkTask
 from fw_core.errors import Expired, SendError
+from fw_worker.ended import Ended, tell
 from fw_worker.time_limit import limit_time
 
 LATERS_HEADER = "fw-laters"
@@ -59,7 +60,7 @@ def run_attempt(task: FrameworkTask, args: tuple[Any, ...], kwargs: dict[str, An
         limit_time=limit_time,
         passes=(Retry, Ignore, Reject),
     )
-    log_outcome(task, request.id, tries, outcome, time.monotonic() - started)
+    tell(Ended(task.spec, request.id, tries, outcome, time.monotonic() - started))
     if isinstance(outcome, Succeeded):
         return outcome.value
     return settle(task, request, tries, outcome)
@@ -102,45 +103,6 @@ def tries_of(request: Any) -> Tries:
     """What a message has been through, by its headers; what makes no sense counts as nothing."""
     headers = request.headers or {}
     return Tries(retries=_count(request.retries), laters=_count(headers.get(LATERS_HEADER)))
-
-
-def log_outcome(
-    task: FrameworkTask, task_id: str, tries: Tries, outcome: Outcome, seconds: float
-) -> None:
-    """Write the one line of an attempt."""
-    policy = task.spec.policy
-    facts: dict[str, Any] = {
-        "task": task.name,
-        "task_id": task_id,
-        "attempt": tries.attempt,
-        "attempts": policy.max_attempts,
-        "seconds": round(seconds, 3),
-    }
-    line = f"{task.name} attempt {tries.attempt} of {policy.max_attempts}"
-    match outcome:
-        case Succeeded():
-            facts["outcome"] = "succeeded"
-            _logger.info("%s succeeded in %.3f s", line, seconds, extra={"fw": facts})
-        case RetryIn(seconds=wait, error=error, counts=True):
-            facts |= {"outcome": "retry", "next_wait": round(wait, 3), "error": type_name(error)}
-            _logger.warning(
-                "%s failed in %.3f s, again in %.1f s: %s: %s",
-                line, seconds, wait, type_name(error), message_of(error),
-                extra={"fw": facts},
-            )  # fmt: skip
-        case RetryIn(seconds=wait):
-            facts |= {"outcome": "later", "next_wait": round(wait, 3)}
-            _logger.info(
-                "%s asked to run later, again in %.1f s", line, wait, extra={"fw": facts}
-            )
-        case GaveUp(error=error, reason=reason):
-            facts |= {"outcome": "failed", "reason": reason, "error": type_name(error)}
-            _logger.error(
-                "%s failed in %.3f s, given up (%s): %s: %s",
-                line, seconds, reason, type_name(error), message_of(error),
-                exc_info=error if error.__traceback__ else None,
-                extra={"fw": facts},
-            )  # fmt: skip
 
 
 def _expired(task: FrameworkTask, request: Any) -> GaveUp | None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import logging
+import os
 import sys
 import time
 from typing import Any
@@ -12,8 +13,7 @@ from celery import signals
 
 from fw_core.attempt.current import attempt_or_none
 from fw_core.settings import Settings
-
-_CELERY_LINES = ("celery.app.trace", "celery.worker.strategy", "celery.worker.request")
+from fw_worker import celery_lines
 
 
 def configure(settings: Settings) -> None:
@@ -24,12 +24,24 @@ def configure(settings: Settings) -> None:
     """
     signals.setup_logging.connect(_keep_ours, weak=False)
     handler = logging.StreamHandler(sys.stderr)
-    handler.setFormatter(JsonFormatter() if settings.log_format == "json" else HumanFormatter())
+    handler.setFormatter(formatter(settings))
+    handler.addFilter(celery_lines.InPlainWords())
     root = logging.getLogger()
     root.handlers[:] = [handler]
     root.setLevel(settings.log_level)
-    for name in _CELERY_LINES:
-        logging.getLogger(name).setLevel(logging.CRITICAL)
+    celery_lines.quiet()
+
+
+def formatter(settings: Settings) -> logging.Formatter:
+    """The form of a line that the settings ask for."""
+    return JsonFormatter() if settings.log_format == "json" else HumanFormatter()
+
+
+def say_at_once(message: str) -> None:
+    """Write a line where logging could block itself: in a signal handler."""
+    record = logging.LogRecord("fw.worker", logging.INFO, __file__, 0, message, (), None)
+    for handler in logging.getLogger().handlers[:1]:
+        os.write(2, (handler.format(record) + "\n").encode())
 
 
 def _keep_ours(**_: Any) -> None:
@@ -41,10 +53,13 @@ class HumanFormatter(logging.Formatter):
 
     def format(self, record: logging.LogRecord) -> str:
         """One line, and the traceback below it where there is one."""
-        task_id = _context(record).get("task_id")
+        context = _context(record)
+        message = record.getMessage()
+        if "outcome" in context:  # the one line of an attempt; an error's text may have several
+            message = " ".join(message.split("\n"))
         clock = time.strftime("%H:%M:%S", time.localtime(record.created))
-        line = f"{clock} {record.levelname:<7} {record.getMessage()}"
-        if task_id:
+        line = f"{clock} {record.levelname:<7} {message}"
+        if task_id := context.get("task_id"):
             line += f" [{task_id}]"
         if record.exc_info:
             line += "\n" + self.formatException(record.exc_info)
@@ -52,7 +67,12 @@ class HumanFormatter(logging.Formatter):
 
 
 class JsonFormatter(logging.Formatter):
-    """One JSON object a line with stable keys."""
+    """One JSON object a line with stable keys.
+
+    Always: time (UTC), level, logger, message. While a task runs: task, task_id, attempt. On the
+    line of an attempt also: attempts, seconds, outcome (succeeded, retry, later, failed), and
+    next_wait, error, reason where they apply. traceback where there is one.
+    """
 
     def format(self, record: logging.LogRecord) -> str:
         """time, level, logger, message, then what is known of the task."""

@@ -8,6 +8,7 @@ it, in the process that answers the broker; this one does not wait.
 from __future__ import annotations
 
 import logging
+import time
 from typing import Any
 
 from celery import signals
@@ -20,6 +21,7 @@ from fw_core.attempt.outcome import GaveUp
 from fw_core.broker.task import FrameworkTask
 from fw_core.errors import SendError, TimedOut, WorkerDied
 from fw_worker import attempts
+from fw_worker.ended import Ended, tell
 from fw_worker.failures import store_failure
 
 _logger = logging.getLogger("fw.worker")
@@ -49,7 +51,8 @@ class AttemptRequest(Request):  # type: ignore[misc]
         error = getattr(exc_info.exception, "exc", exc_info.exception)
         if isinstance(error, WorkerLostError):
             task_ready(self)
-            self._settle_lost(WorkerDied(task=self.task.name, cause=str(error)))
+            cause = str(error).partition(" Job: ")[0]
+            self._settle_lost(WorkerDied(task=self.task.name, cause=cause))
             return None
         return super().on_failure(exc_info, send_failed_event, return_ok)
 
@@ -59,7 +62,8 @@ class AttemptRequest(Request):  # type: ignore[misc]
         request = self._context
         tries = attempts.tries_of(request)
         outcome = attempts.decide_lost(self.task, request, error)
-        attempts.log_outcome(self.task, self.id, tries, outcome, 0.0)
+        ran = 0.0 if self.time_start is None else time.time() - self.time_start
+        tell(Ended(self.task.spec, self.id, tries, outcome, ran))
         if isinstance(outcome, GaveUp):
             self._fail(AttemptFailed.of(error, reason=outcome.reason))
             return
@@ -77,7 +81,7 @@ class AttemptRequest(Request):  # type: ignore[misc]
             self.task.pool,
             self.id,
             failed,
-            {name: self._request_dict.get(name) for name in _KEPT},
+            {name: getattr(self._context, name, None) for name in _KEPT},
             then=lambda: self.reject(requeue=False),
         )
         self.send_event("task-failed", exception=repr(failed), traceback="")
@@ -94,6 +98,6 @@ class AttemptRequest(Request):  # type: ignore[misc]
 
 _KEPT = (
     "id", "task", "retries", "root_id", "parent_id", "group", "group_index", "hostname",
-    "errbacks", "chord", "ignore_result",
+    "errbacks", "chain", "chord", "ignore_result",
 )  # fmt: skip
 """What the result store is told of a request; arguments are not among it."""

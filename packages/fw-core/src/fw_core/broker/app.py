@@ -37,6 +37,7 @@ class App(Celery):  # type: ignore[misc]
     topology: Topology
     broker_url: str
     registry: Mapping[str, TaskHandle[..., Any]]
+    result_clock: Any = None  # how its results wait, where a test has its own time
 
     def __init__(
         self,

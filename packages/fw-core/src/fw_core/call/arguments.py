@@ -82,6 +82,10 @@ class Arguments:
                 f"send it by {self._short}.delay(...), which checks before it sends.",
             ) from None
 
+    def named(self, call: Any) -> dict[str, Any]:
+        """The ``args`` and ``kwargs`` of a call by the names of their parameters."""
+        return dict(self._signature.bind(*call.args, **call.kwargs).arguments)
+
     def takes(self, count: int) -> bool:
         """Whether the function can be called with ``count`` positional arguments and no others."""
         try:
@@ -91,7 +95,11 @@ class Arguments:
         return True
 
     def __str__(self) -> str:
-        return str(self._signature)
+        """The signature as its author wrote it, also where annotations are kept as text."""
+        try:
+            return str(inspect.signature(self._function, eval_str=True))
+        except Exception:
+            return str(self._signature)
 
     def check_declaration(self) -> None:
         """Find out now whether every annotation can be carried; a forward reference waits.
@@ -103,7 +111,9 @@ class Arguments:
             typing.get_type_hints(self._function, include_extras=True)
         except NameError:
             return
-        _ = self._carriers
+        except Exception:  # what it is says self._hints
+            pass
+        _ = self._carriers, self.returns
 
     @cached_property
     def returns(self) -> plain.Carrier:
@@ -119,6 +129,12 @@ class Arguments:
                 f"{self._name}: an annotation names {error.name!r}, which is not defined.",
                 "Arguments are checked by their annotations, so they must exist at run time.",
                 f"import {error.name} outside `if TYPE_CHECKING:`.",
+            ) from error
+        except Exception as error:
+            raise DeclarationError(
+                f"{self._name}: an annotation cannot be read: {plain.show(error)}.",
+                "Arguments are checked by their annotations, so they must mean something.",
+                "annotate with types; text for people belongs into the docstring.",
             ) from error
 
     @cached_property
@@ -137,8 +153,9 @@ class Arguments:
                 f"{self._name}: {'the result' if parameter == 'return' else repr(parameter)} "
                 f"is annotated {shown}, which JSON cannot carry ({error}).",
                 "Messages and results travel as JSON, so an object like that never arrives.",
-                "return plain values, such as its id."
-                if parameter == "return"
+                error.fix
+                or "return plain values, such as its id."
+                if error.fix or parameter == "return"
                 else f"take an identifier and load the object inside the task: {parameter}_id: int",
             ) from error
 
@@ -174,8 +191,7 @@ class Arguments:
             return self._signature.bind(*args, **kwargs)
         except TypeError as error:
             raise CallError(
-                f"{self._name}: {error}; it takes {self._name.rpartition('.')[2]}"
-                f"{self._signature}.",
+                f"{self._name}: {error}; it takes {self._short}{self}.",
                 "A message with these arguments could never run.",
                 f"{self._short}.delay({self._example})",
             ) from None

@@ -7,21 +7,44 @@ format marks (dates, times, Decimal, UUID, bytes).
 
 from __future__ import annotations
 
+import dataclasses
 import math
-from collections.abc import Callable
+import types
+from collections.abc import (
+    Callable,
+    Collection,
+    Iterable,
+    Iterator,
+    Mapping,
+    MutableMapping,
+    MutableSequence,
+    Sequence,
+)
 from dataclasses import dataclass
-from datetime import date, datetime, time
+from datetime import date, datetime, time, timedelta
 from decimal import Decimal
+from enum import Enum
 from functools import lru_cache
-from typing import Any, Protocol
+from typing import Annotated, Any, Protocol, Union, get_args, get_origin
 from uuid import UUID
 
 _WHY = "Arguments travel as JSON, so send an identifier and load the object inside the task."
 _MARKED = (datetime, date, time, Decimal, UUID, bytes)
+_COMMON = (type(None), bool, int, float, str, list, dict, tuple, complex, timedelta, Enum, *_MARKED)
+_MAX_DEPTH = 100
+_MAX_INT_BITS = 14_000  # Python reads and writes at most 4,300 digits
 
 
 class NotCarriedError(Exception):
-    """No value of this annotation can be carried."""
+    """No value of this annotation can be carried.
+
+    Attributes:
+        fix: What to write instead; empty where only the author can know.
+    """
+
+    def __init__(self, reason: str, *, fix: str = "") -> None:
+        self.fix = fix
+        super().__init__(reason)
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,18 +84,22 @@ def carrier(annotation: Any) -> Carrier:
     Raises:
         NotCarriedError: no value of it can be carried.
     """
-    if annotation in (Any, object):
+    if annotation is Any or annotation is object:
         return _ANY
-    if annotation in _SIMPLE:
-        return _SIMPLE[annotation]
-    return _typed(annotation)
+    try:
+        return _known(annotation)
+    except TypeError:  # its metadata has no hash
+        return _make(annotation)
 
 
 def type_name(annotation: Any) -> str:
     """An annotation as its author wrote it, more or less."""
-    if isinstance(annotation, type) and not hasattr(annotation, "__args__"):
-        return annotation.__name__
-    return str(annotation).replace("typing.", "")
+    if get_origin(annotation) is Annotated:
+        return type_name(get_args(annotation)[0])
+    name = getattr(annotation, "__name__", None)
+    if name and not get_args(annotation):
+        return str(name)
+    return _shortened(str(annotation).replace("typing.", ""), 80)
 
 
 def show(value: Any, limit: int = 80) -> str:
@@ -81,6 +108,10 @@ def show(value: Any, limit: int = 80) -> str:
         text = repr(value)
     except Exception:
         text = f"<{type(value).__name__}>"
+    return _shortened(" ".join(text.split()) if "\n" in text else text, limit)
+
+
+def _shortened(text: str, limit: int) -> str:
     return text if len(text) <= limit else text[: limit - 3] + "..."
 
 
@@ -92,8 +123,8 @@ class _Simple:
         self._expected = expected
 
     def encode(self, where: str, value: Any) -> Any:
-        if type(value) in self._accepts and (type(value) is not float or math.isfinite(value)):
-            return value
+        if type(value) in self._accepts:
+            return _plain(where, value)
         raise refusal(where, value, self._expected)
 
     decode = encode
@@ -122,30 +153,69 @@ class _Anything:
 _ANY: Carrier = _Anything()
 
 
-def _plain(where: str, value: Any) -> Any:
+def _plain(where: str, value: Any, depth: int = 0) -> Any:
     kind = type(value)
-    if value is None or kind in (bool, int, str):
+    if value is None or kind is bool:
         return value
+    if kind is str:
+        return _text(where, value)
+    if kind is int:
+        if value.bit_length() <= _MAX_INT_BITS:
+            return value
+        raise NotPlainError(
+            where,
+            "a number of thousands of digits",
+            "",
+            "Python reads no such number from JSON.",
+            "send it as text in hexadecimal: hex(value).",
+        )
     if kind is float:
         if math.isfinite(value):
             return value
         raise NotPlainError(
             where, show(value), "", "JSON has no infinity and no NaN.", "send None instead."
         )
+    if depth == _MAX_DEPTH:
+        raise NotPlainError(
+            where.partition("[")[0],
+            f"it is nested more than {_MAX_DEPTH} levels deep, or holds itself",
+            "",
+            "A worker could not read it back.",
+            "send a flat list, with the links between its items as ids.",
+        )
     if kind in (list, tuple):
-        return [_plain(f"{where}[{i}]", item) for i, item in enumerate(value)]
+        return [_plain(f"{where}[{i}]", item, depth + 1) for i, item in enumerate(value)]
     if kind is dict:
-        return {_key(where, key): _plain(f"{where}[{key!r}]", item) for key, item in value.items()}
+        return {
+            _key(where, key): _plain(_inside(where, key), item, depth + 1)
+            for key, item in value.items()
+        }
     if isinstance(value, _MARKED):
         return value
     raise refusal(where, value, "")
 
 
+def _text(where: str, value: str) -> str:
+    if value.isascii():
+        return value
+    try:
+        value.encode()
+    except UnicodeEncodeError:
+        raise NotPlainError(
+            where,
+            show(value),
+            "",
+            "It holds half a character (a lone surrogate), which is no text outside Python.",
+            'value.encode("utf-8", "replace").decode() has a question mark in its place.',
+        ) from None
+    return value
+
+
 def _key(where: str, key: Any) -> str:
     if isinstance(key, str):
-        return key
+        return _text(where, key)
     raise NotPlainError(
-        f"{where}[{key!r}]",
+        _inside(where, key),
         f"the key {show(key)}",
         "",
         "Keys become text in JSON, so the task would not find it again.",
@@ -153,87 +223,309 @@ def _key(where: str, key: Any) -> str:
     )
 
 
+def _inside(where: str, step: Any) -> str:
+    return f"{where}[{show(step, 40)}]"
+
+
+def _verbatim(text: str) -> str:
+    """Text for a fix line, whose braces are no places to be filled in."""
+    return text.replace("{", "{{").replace("}", "}}")
+
+
 def refusal(where: str, value: Any, expected: str) -> NotPlainError:
     """The error for ``value``, with advice that fits what it is."""
+
+    def refused(why: str, fix: str) -> NotPlainError:
+        return NotPlainError(where, show(value), expected, why, fix)
+
+    by_id = f"put {_verbatim(where)}.id in its place." if "[" in where else "{call}({object}.id)"
     kind = type(value)
-    shown = show(value)
     if isinstance(value, (set, frozenset)):
-        return NotPlainError(where, shown, expected, "JSON has no sets.", "{call}(sorted(value))")
-    if hasattr(kind, "__table__") or hasattr(kind, "_meta") or hasattr(value, "id"):
-        return NotPlainError(where, shown, expected, _WHY, "{call}({object}.id)")
+        return refused("JSON has no sets.", "{call}(sorted(value))")
+    if isinstance(value, Iterator):
+        return refused("It gives its items once, and not to a worker.", "{call}(list(value))")
+    if hasattr(kind, "__table__") or hasattr(kind, "_meta") or _has_id(value):
+        return refused(_WHY, by_id)
     if isinstance(value, type) or callable(value):
-        return NotPlainError(
-            where, shown, expected, "Code does not travel in a message.", "send its name as text."
-        )
-    if expected and (value is None or isinstance(value, (bool, int, float, str, list, dict, tuple))):
-        return NotPlainError(
-            where,
-            shown,
-            expected,
+        return refused("Code does not travel in a message.", "send its name as text.")
+    if expected and isinstance(value, _COMMON):
+        return refused(
             "The worker would fail on it, so nothing was sent.",
-            f"pass {expected} as {{parameter}}, or change its annotation.",
+            f"pass {_verbatim(expected)} as {{parameter}}, or change its annotation.",
         )
-    return NotPlainError(where, shown, expected, _WHY, "{call}({object}.id)")
+    if not expected and _has_a_schema(value):
+        return refused(
+            "Without an annotation, the worker would not know what to make of it.",
+            f"annotate the parameter, such as {{parameter}}: {_verbatim(kind.__name__)}",
+        )
+    return refused(_WHY, by_id)
+
+
+def _has_id(value: Any) -> bool:
+    try:
+        return hasattr(value, "id")
+    except Exception:  # a property that asks a database, for one
+        return True
+
+
+def _has_a_schema(value: Any) -> bool:
+    return (
+        isinstance(value, (Enum, timedelta))
+        or dataclasses.is_dataclass(value)
+        or hasattr(type(value), "__pydantic_core_schema__")
+    )
+
+
+class _ListOf:
+    """A list with something in it that has no annotation, and stays as it is."""
+
+    def __init__(self, item: Carrier, kind: type, expected: str) -> None:
+        self._item = item
+        self._make = tuple if kind is tuple else list
+        self._accepts = (list, tuple) if kind not in (list, tuple) else (kind,)
+        self._expected = expected
+
+    def encode(self, where: str, value: Any) -> Any:
+        if not isinstance(value, self._accepts):
+            raise refusal(where, value, self._expected)
+        return [self._item.encode(f"{where}[{i}]", item) for i, item in enumerate(value)]
+
+    def decode(self, where: str, value: Any) -> Any:
+        if not isinstance(value, (list, tuple)):
+            raise refusal(where, value, self._expected)
+        return self._make(self._item.decode(f"{where}[{i}]", item) for i, item in enumerate(value))
+
+
+class _DictOf:
+    """Text keys to something that has no annotation, and stays as it is."""
+
+    def __init__(self, item: Carrier, expected: str) -> None:
+        self._item = item
+        self._expected = expected
+
+    def encode(self, where: str, value: Any) -> Any:
+        self._check(where, value)
+        return {
+            _key(where, key): self._item.encode(_inside(where, key), item)
+            for key, item in value.items()
+        }
+
+    def decode(self, where: str, value: Any) -> Any:
+        self._check(where, value)
+        return {key: self._item.decode(_inside(where, key), item) for key, item in value.items()}
+
+    def _check(self, where: str, value: Any) -> None:
+        if not isinstance(value, dict):
+            raise refusal(where, value, self._expected)
+
+
+class _Maybe:
+    """None, or something that has no annotation."""
+
+    def __init__(self, item: Carrier) -> None:
+        self._item = item
+
+    def encode(self, where: str, value: Any) -> Any:
+        return None if value is None else self._item.encode(where, value)
+
+    def decode(self, where: str, value: Any) -> Any:
+        return None if value is None else self._item.decode(where, value)
+
+
+_LISTS = (list, Sequence, MutableSequence, Iterable, Collection)
+_DICTS = (dict, Mapping, MutableMapping)
+
+
+def _open_container(annotation: Any) -> Carrier | None:
+    """The carrier of a list, dict or None that holds what has no annotation.
+
+    pydantic would turn a date inside ``dict[str, Any]`` into text, and the task would get text.
+    """
+    if not _is_open(annotation):
+        return None
+    origin, args = get_origin(annotation) or annotation, get_args(annotation)
+    if origin in _LISTS or origin is tuple:
+        return _ListOf(carrier(args[0] if args else Any), origin, type_name(annotation))
+    if origin in _DICTS:
+        return _DictOf(carrier(args[1] if args else Any), type_name(annotation))
+    [inner] = [arg for arg in args if arg is not type(None)]
+    return _Maybe(carrier(inner))
+
+
+def _is_open(annotation: Any) -> bool:
+    origin, args = get_origin(annotation) or annotation, get_args(annotation)
+    if origin in _LISTS:
+        return not args or args[0] is Any or _is_open(args[0])
+    if origin in _DICTS:
+        return not args or (args[0] in (str, Any) and (args[1] is Any or _is_open(args[1])))
+    if origin is tuple:
+        return not args or (len(args) == 2 and args[1] is ... and args[0] is Any)
+    if origin in (Union, types.UnionType):
+        inner = [arg for arg in args if arg is not type(None)]
+        return len(inner) == 1 and _is_open(inner[0])
+    return False
 
 
 class _Typed:
     """An annotation that pydantic knows."""
 
-    def __init__(self, adapter: Any, expected: str) -> None:
+    def __init__(
+        self, adapter: Any, expected: str, *, bytes_mode: str, ambiguous: bool = False
+    ) -> None:
         self._adapter = adapter
         self._expected = expected
+        self._bytes_mode = bytes_mode
+        self._ambiguous = ambiguous
 
     def encode(self, where: str, value: Any) -> Any:
-        value = self._checked(where, value, lambda: self._adapter.validate_python(value, strict=True))
-        return self._adapter.dump_python(value, mode="json")
+        valid = self._checked(where, value, self._valid)
+        # What a class lets through, JSON may not: NaN, a lone surrogate.
+        plain = _plain(where, self._dumped(where, valid))
+        if self._ambiguous:
+            self._check_arrival(where, valid, plain)
+        return plain
 
     def decode(self, where: str, value: Any) -> Any:
+        return self._checked(where, value, self._loaded)
+
+    def _valid(self, value: Any) -> Any:
+        return self._adapter.validate_python(value, strict=True)
+
+    def _dumped(self, where: str, valid: Any) -> Any:
+        try:
+            return self._adapter.dump_python(valid, mode="json")
+        except (ValueError, TypeError, RecursionError) as error:
+            reason = _shortened(str(error).partition("\n")[0], 80)
+            raise NotPlainError(
+                where,
+                show(valid),
+                "",
+                f"It cannot be written as JSON ({reason}).",
+                "send plain values instead, or an identifier.",
+            ) from None
+
+    def _loaded(self, value: Any) -> Any:
         from pydantic_core import to_json
 
-        return self._checked(
-            where, value, lambda: self._adapter.validate_json(to_json(value), strict=True)
+        return self._adapter.validate_json(to_json(value, bytes_mode=self._bytes_mode), strict=True)
+
+    def _check_arrival(self, where: str, valid: Any, plain: Any) -> None:
+        try:
+            arrives = self._loaded(plain)
+        except ValueError:
+            comes_as = "what cannot be read back"
+        else:
+            if arrives == valid and type(arrives) is type(valid):
+                return
+            comes_as = show(arrives)
+        raise NotPlainError(
+            where,
+            show(valid),
+            "",
+            f"As {self._expected} it would arrive as {comes_as}, for JSON has no type for it.",
+            "annotate {parameter} with one type, whose text only that type reads.",
         )
 
-    def _checked(self, where: str, value: Any, check: Callable[[], Any]) -> Any:
+    def _checked(self, where: str, value: Any, check: Callable[[Any], Any]) -> Any:
         from pydantic import ValidationError
-        from pydantic_core import PydanticSerializationError
 
         try:
-            return check()
+            return check(value)
         except ValidationError as error:
-            first = error.errors(include_url=False)[0]
-            inner = "".join(f"[{step!r}]" for step in first["loc"])
-            found = refusal(where + inner, first["input"], self._expected)
-            if inner:
-                message = first["msg"]
-                found = NotPlainError(
-                    found.where, found.shown, f"{self._expected} ({message})", found.why, found.fix
-                )
-            raise found from None
-        except (PydanticSerializationError, ValueError, TypeError):
+            raise self._refused(where, value, error.errors(include_url=False)[0]) from None
+        except (ValueError, TypeError, RecursionError):
             raise refusal(where, value, self._expected) from None
 
+    def _refused(self, where: str, value: Any, error: Any) -> NotPlainError:
+        path, complete = _path(value, error)
+        if not path and not complete:  # one of a union's members, of which none fits
+            return refusal(where, value, self._expected)
+        input_ = error["input"]
+        found = refusal(where + "".join(f"[{show(step, 40)}]" for step in path), input_, "?")
+        kind, message = error["type"], str(error["msg"])
+        expected = message.removeprefix("Input should be ")
+        shown = found.shown
+        if "[key]" in error["loc"]:
+            shown = f"the key {shown}"
+        if not path and (kind.endswith(("_type", "_parsing")) or kind == "is_instance_of"):
+            expected = self._expected
+        elif expected == message or not complete:
+            expected = f"{self._expected} ({message})"
+        fix = found.fix.replace("pass ? as", f"pass {_verbatim(self._expected)} as")
+        return NotPlainError(found.where, shown, expected, found.why, fix)
 
-@lru_cache(maxsize=4096)
-def _typed_cached(annotation: Any) -> Carrier:
-    return _make_typed(annotation)
+
+def _path(value: Any, error: Any) -> tuple[list[Any], bool]:
+    """The steps of an error's place that lead into the value, and whether these are all.
+
+    pydantic also names the members of a union that it tried, and says where it is about a key.
+    """
+    path: list[Any] = []
+    complete = True
+    for step in error["loc"]:
+        if isinstance(value, (list, tuple)) and isinstance(step, int) and step < len(value):
+            value = value[step]
+        elif isinstance(value, dict) and step in value:
+            value = value[step]
+        elif isinstance(step, str) and hasattr(value, "__dict__") and step in vars(value):
+            value = vars(value)[step]
+        elif error["type"] == "missing" and step == error["loc"][-1]:
+            pass
+        else:
+            complete = complete and step == "[key]"
+            continue
+        path.append(step)
+    return path, complete
 
 
-def _typed(annotation: Any) -> Carrier:
+@lru_cache(maxsize=4096, typed=True)
+def _known(annotation: Any) -> Carrier:
+    return _make(annotation)
+
+
+def _make(annotation: Any) -> Carrier:
+    from pydantic import ConfigDict, PydanticSchemaGenerationError, PydanticUserError, TypeAdapter
+
+    if isinstance(annotation, type) or annotation is None:
+        simple = _SIMPLE.get(annotation)
+        if simple is not None:
+            return simple
+    container = _open_container(annotation)
+    if container is not None:
+        return container
+    if get_origin(annotation) in (Iterable, Collection):  # pydantic's would be read only once
+        return carrier(Sequence[get_args(annotation)[0]])
+    as_base64 = ConfigDict(
+        ser_json_bytes="base64", val_json_bytes="base64", allow_inf_nan=False
+    )
+    adapter: Any
     try:
-        hash(annotation)
-    except TypeError:
-        return _make_typed(annotation)
-    return _typed_cached(annotation)
-
-
-def _make_typed(annotation: Any) -> Carrier:
-    from pydantic import PydanticSchemaGenerationError, PydanticUserError, TypeAdapter
-
-    try:
-        adapter: Any = TypeAdapter(annotation)
+        try:
+            adapter, bytes_mode = TypeAdapter(annotation, config=as_base64), "base64"
+        except PydanticUserError as error:
+            if error.code != "type-adapter-config-unused":
+                raise
+            adapter, bytes_mode = TypeAdapter(annotation), "utf8"  # a model has its own
     except PydanticSchemaGenerationError:
         raise NotCarriedError("it is a class that only Python knows") from None
     except PydanticUserError as error:
-        raise NotCarriedError(error.message.splitlines()[0]) from None
-    return _Typed(adapter, type_name(annotation))
+        fix = "from typing_extensions import TypedDict" if error.code == "typed-dict-version" else ""
+        raise NotCarriedError(str(error.message).splitlines()[0].rstrip("."), fix=fix) from None
+    return _Typed(
+        adapter,
+        type_name(annotation),
+        bytes_mode=bytes_mode,
+        ambiguous=_is_ambiguous(annotation),
+    )
+
+
+def _is_ambiguous(annotation: Any) -> bool:
+    """Whether two values of it can look the same in JSON: what is read back has to be compared."""
+    origin, args = get_origin(annotation), get_args(annotation)
+    if origin in (Union, types.UnionType):
+        members = {arg for arg in args if arg is not type(None)}
+        if len(members) > 1 and not members <= {str, int, float, bool}:
+            return True
+    if origin in _DICTS and args and args[0] not in (str, int, UUID, date):
+        return True
+    return any(_is_ambiguous(arg) for arg in args)

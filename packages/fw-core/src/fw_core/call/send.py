@@ -66,7 +66,7 @@ def signature(
 
 def result_of(task: TaskHandle[P, R], task_id: str) -> TaskResult[R]:
     """The result of an earlier call."""
-    return _result(_app(), task, task_id)
+    return result_in(_app(), task, task_id)
 
 
 def _send(
@@ -76,13 +76,15 @@ def _send(
     task_id = options.get("task_id") or str(uuid.uuid4())
     celery_task.send_plain(checked.args, checked.kwargs, **{**options, "task_id": task_id})
     ignored = options.get("ignore_result", task.spec.ignore_result)
-    return _result(app, task, task_id, ignored=bool(ignored))
+    return result_in(app, task, task_id, ignored=bool(ignored))
 
 
-def _result(
+def result_in(
     app: App, task: TaskHandle[P, R], task_id: str, *, ignored: bool | None = None
 ) -> TaskResult[R]:
+    """The result of a call that ``app`` sent."""
     from fw_core.results.handle import TaskResult
+    from fw_core.results.waiting import REAL_CLOCK
 
     return TaskResult(
         task_id,
@@ -90,6 +92,7 @@ def _result(
         app=app,
         decode=lambda value: task.arguments.returns.decode("result", value),
         ignored=task.spec.ignore_result if ignored is None else ignored,
+        clock=app.result_clock or REAL_CLOCK,
     )
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import sys
 import threading
 from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
 from fw_core.errors import DuplicateTaskError, UnknownTaskError
@@ -55,6 +56,16 @@ class TaskRegistry(Mapping[str, "TaskHandle[..., Any]"]):
                 )
             self._tasks[name] = task
             self._executions[name] = execution
+
+    @contextmanager
+    def scoped(self) -> Iterator[None]:
+        """Forget what is declared inside the block when it ends: a test's own tasks."""
+        before, executions = dict(self._tasks), dict(self._executions)
+        try:
+            yield
+        finally:
+            with self._lock:
+                self._tasks, self._executions = before, executions
 
     def remove(self, task: TaskHandle[..., Any]) -> None:
         """Forget the task, if it is the one known by its name."""

@@ -37,8 +37,8 @@ def execute_dynamic_workflow(task_list: Sequence[str], data: Any) -> TaskResult[
     """
     from celery import chain
 
+    from fw_core.call.send import result_in
     from fw_core.client import current_app
-    from fw_core.results.handle import TaskResult
 
     tasks = steps_of(task_list)
     first, *rest = tasks
@@ -50,13 +50,7 @@ def execute_dynamic_workflow(task_list: Sequence[str], data: Any) -> TaskResult[
     signatures += [app.task_of(task).signature() for task in rest]
     last = tasks[-1]
     sent = chain(*signatures, app=app).apply_async()
-    return TaskResult(
-        sent.id,
-        task_name=last.spec.name,
-        app=app,
-        decode=lambda value: last.arguments.returns.decode("result", value),
-        ignored=last.spec.ignore_result,
-    )
+    return result_in(app, last, sent.id)
 
 
 def steps_of(task_list: Sequence[str]) -> list[TaskHandle[..., Any]]:

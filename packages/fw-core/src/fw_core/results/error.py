@@ -1,0 +1,154 @@
+"""A task's error as data: what is kept of an exception, and what stands for it afterwards.
+
+Exceptions are never pickled and their classes never imported again: a class that needs two
+arguments, or that only the worker can import, would otherwise come back as something else.
+"""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Mapping
+from dataclasses import dataclass
+from traceback import format_exception
+from typing import Any
+
+from fw_core.attempt.failure import AttemptFailed
+from fw_core.errors import FrameworkError, JoinFailed
+
+MESSAGE_BYTES = 8 * 1024
+TRACEBACK_BYTES = 64 * 1024
+
+
+@dataclass(frozen=True, slots=True)
+class TaskError:
+    """Why an attempt failed.
+
+    Attributes:
+        type: The name of the error's class, with its module where it is no builtin.
+        message: What the error said; its end is left out beyond 8 KiB.
+        traceback: The traceback for people; its middle is left out beyond 64 KiB.
+    """
+
+    type: str
+    message: str
+    traceback: str = ""
+
+    def __str__(self) -> str:
+        return f"{self.type}: {self.message}" if self.message else self.type
+
+
+class StoredError(Exception):
+    """Stands for a task's error where Celery's ``AsyncResult`` wants an exception.
+
+    Attributes:
+        error: The error as data.
+    """
+
+    def __init__(self, error: TaskError) -> None:
+        self.error = error
+        super().__init__(error)
+
+    def __str__(self) -> str:
+        return str(self.error)
+
+    def __repr__(self) -> str:
+        return f"{self.error.type}({self.error.message!r})"
+
+
+def describe(error: Any, traceback: Any = None) -> TaskError:
+    """Return what is kept of ``error``; never fails, whatever the exception does.
+
+    >>> describe(ValueError("no such order"))
+    TaskError(type='ValueError', message='no such order', traceback='')
+    """
+    if isinstance(error, StoredError):
+        return error.error
+    if isinstance(error, AttemptFailed):
+        return _kept(error.error_type, error.error_message, error.error_traceback or traceback)
+    if isinstance(error, JoinFailed):
+        # Its traceback would lead into fw; the member's own is with the member.
+        return _kept(_type_name(error), _message(error), None)
+    if isinstance(error, BaseException):
+        original = _original(error)
+        if original is not error:  # the traceback that was given ends with the stand-in
+            traceback = _formatted(original)
+        return _kept(_type_name(original), _message(original), traceback)
+    if isinstance(error, Mapping) and "exc_type" in error:
+        given: Mapping[str, Any] = error
+        return _kept(str(given["exc_type"]), _text(given.get("exc_message", "")), traceback)
+    return _kept("Error", _text(error), traceback)
+
+
+def _kept(name: str, message: str, traceback: Any) -> TaskError:
+    trace = cut_middle(str(traceback), TRACEBACK_BYTES) if traceback else ""
+    return TaskError(name, cut_end(message, MESSAGE_BYTES), trace)
+
+
+def _formatted(error: BaseException) -> str:
+    try:
+        return "".join(format_exception(error))
+    except Exception as broken:
+        return f"(it cannot be formatted: {type(broken).__name__})"
+
+
+def cut_end(text: str, limit: int) -> str:
+    """Return ``text`` as a database can keep it, in at most ``limit`` bytes and a note."""
+    data = _storable(text)
+    if len(data) <= limit:
+        return data.decode()
+    kept = data[:limit].decode(errors="ignore")
+    return f"{kept} … ({len(data) - limit} more bytes)"
+
+
+def cut_middle(text: str, limit: int) -> str:
+    """Like :func:`cut_end`, but keep the last three quarters: a traceback's end says most."""
+    data = _storable(text)
+    if len(data) <= limit:
+        return data.decode()
+    head, tail = limit // 4, limit - limit // 4
+    first = data[:head].decode(errors="ignore")
+    last = data[-tail:].decode(errors="ignore")
+    return f"{first}\n  … ({len(data) - limit} bytes left out) …\n{last}"
+
+
+def _storable(text: str) -> bytes:
+    # PostgreSQL's text takes no NUL, UTF-8 no lone surrogate.
+    return text.replace("\x00", "\\x00").encode("utf-8", "backslashreplace")
+
+
+def _type_name(error: BaseException) -> str:
+    # Celery's stand-in for an exception that pickle refuses knows the name of the original.
+    name = getattr(error, "exc_cls_name", None)
+    if name is not None:
+        return _dotted(str(getattr(error, "exc_module", "") or ""), str(name))
+    return _dotted(type(error).__module__, type(error).__qualname__)
+
+
+def _dotted(module: str, name: str) -> str:
+    return name if module in {"", "builtins"} else f"{module}.{name}"
+
+
+def _message(error: BaseException) -> str:
+    arguments = getattr(error, "exc_args", None)
+    if arguments is not None and hasattr(error, "exc_cls_name"):
+        return _text(arguments[0]) if len(arguments) == 1 else _text(arguments)
+    return error.what if isinstance(error, FrameworkError) else _text(error)
+
+
+def _text(value: Any) -> str:
+    try:
+        return str(value)
+    except Exception as broken:
+        return f"(its text cannot be made: {type(broken).__name__})"
+
+
+def _original(error: BaseException) -> BaseException:
+    """The exception that was raised, where Celery hands on a stand-in made of a base class.
+
+    ``get_pickleable_exception`` turns an exception that pickle refuses into its nearest base that
+    pickle takes, and gives it the original's traceback; the original is still being handled.
+    """
+    current = sys.exception()
+    if current is None or current is error or error.__traceback__ is None:
+        return error
+    return current if current.__traceback__ is error.__traceback__ else error

@@ -1,0 +1,237 @@
+"""One test's own world: an app, a broker in memory, a clock, and a worker to turn the crank."""
+
+from __future__ import annotations
+
+import itertools
+import json
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager
+from datetime import timedelta
+from typing import Any
+
+from celery import signals
+from fw_core import client
+from fw_core.attempt.outcome import GaveUp, RetryIn, Succeeded
+from fw_core.broker import local
+from fw_core.broker.app import App
+from fw_core.broker.local import MessageView
+from fw_core.declare import decorator
+from fw_core.declare.registry import TASK_REGISTRY
+from fw_core.settings import read_settings
+
+from fw_testing.clock import VirtualClock, one_look
+from fw_testing.errors import NeverAtRest
+from fw_testing.records import DeadLetter, Message, Ran
+from fw_testing.worker import DeterministicWorker
+from fw_worker.app import create_app
+from fw_worker.attempts import LATERS_HEADER
+from fw_worker.ended import Ended, listening
+
+RESULTS = "sqlite:///file:fw-testing?mode=memory&uri=true"
+"""One database in memory for all tests of a process, emptied after each: tables cost time."""
+
+MOST_STEPS = 10_000
+
+_names = itertools.count(1)
+
+
+class Bench:
+    """An app whose messages stay in this process and run when they are told to.
+
+    Made by :func:`bench`.
+    """
+
+    def __init__(self, app: App, store: local.Store, clock: VirtualClock) -> None:
+        self.app = app
+        self.clock = clock
+        self.sent: list[Message] = []
+        self.ran: list[Ran] = []
+        self.worker = DeterministicWorker(app, store)
+        self._store = store
+
+    def run_next(self) -> Ran | None:
+        """Run the message that is first in line; None if none is ready, or it could not run."""
+        before = len(self.ran)
+        self.worker.run_next()
+        return self.ran[before] if len(self.ran) > before else None
+
+    def drain(self) -> list[Ran]:
+        """Run what is ready until nothing is; the time stands still."""
+        before = len(self.ran)
+        self._run(through_time=False)
+        return self.ran[before:]
+
+    def rest(self) -> list[Ran]:
+        """Run everything; where only delayed messages are left, move the time to the next."""
+        before = len(self.ran)
+        self._run(through_time=True)
+        return self.ran[before:]
+
+    def next_in(self) -> float | None:
+        """Seconds until the next delayed message is due; None if none waits."""
+        due = self.worker.next_due()
+        return None if due is None else max(due - self.clock.timestamp(), 0.0)
+
+    def waiting(self) -> list[Message]:
+        """The messages that have not run, ready or delayed, in the order in which they are due."""
+        views = [
+            view
+            for queue in self._store.queues()
+            if queue.name != self.app.topology.dead
+            for view in self._store.messages(queue.name)
+        ]
+        return [self._message(view) for view in sorted(views, key=lambda view: view.due)]
+
+    def dead(self) -> list[DeadLetter]:
+        """The dead letters, oldest first."""
+        return [self._dead(view) for view in self._store.messages(self.app.topology.dead)]
+
+    def _run(self, *, through_time: bool) -> None:
+        for _ in range(MOST_STEPS):
+            if self.worker.is_ready():
+                self.worker.run_next()
+                continue
+            wait = self.next_in() if through_time else None
+            if wait is None:
+                return
+            self.clock.advance(wait)
+        raise NeverAtRest(steps=MOST_STEPS, last=self.ran[-1].task if self.ran else "none")
+
+    def note_sent(self, sender: str, body: Any, headers: Any, routing_key: str) -> None:
+        """Remember a call that was published; what a worker sends again is none."""
+        if headers.get("retries") or headers.get(LATERS_HEADER):
+            return
+        args, kwargs, _ = body
+        eta = headers.get("eta")
+        delay = timedelta(0) if eta is None else _from_iso(eta) - self.clock.now()
+        self.sent.append(
+            Message(
+                task=sender,
+                args=tuple(args),
+                kwargs=dict(kwargs),
+                id=headers["id"],
+                queue=self._queue(routing_key),
+                attempt=1,
+                delay=delay,
+                priority=None,
+            )
+        )
+
+    def note_ended(self, ended: Ended) -> None:
+        """Remember an attempt that has run."""
+        outcome = ended.outcome
+        match outcome:
+            case Succeeded(value=value):
+                kind, wait, error = "succeeded", None, None
+            case RetryIn(stated=stated, error=reason, counts=counts):
+                kind, wait, error, value = "retry" if counts else "later", stated, reason, None
+            case GaveUp(error=reason):
+                kind, wait, error, value = "failed", None, reason, None
+        self.ran.append(
+            Ran(
+                task=ended.spec.name,
+                id=ended.task_id,
+                attempt=ended.tries.attempt,
+                outcome=kind,  # type: ignore[arg-type]
+                wait=wait,
+                error=error,
+                result=value,
+            )
+        )
+
+    def _message(self, view: MessageView) -> Message:
+        args, kwargs = _arguments(view.body)
+        return Message(
+            task=str(view.headers.get("task") or ""),
+            args=args,
+            kwargs=kwargs,
+            id=str(view.headers.get("id") or ""),
+            queue=self._queue(view.queue),
+            attempt=int(view.headers.get("retries") or 0) + 1,
+            delay=timedelta(seconds=round(max(view.due - self.clock.timestamp(), 0.0), 6))
+            if view.state == "delayed"
+            else timedelta(0),
+            priority=view.properties.get("priority"),
+        )
+
+    def _dead(self, view: MessageView) -> DeadLetter:
+        args, kwargs = _arguments(view.body)
+        task_id = str(view.headers.get("id") or "")
+        meta = self.app.backend.get_task_meta(task_id, cache=False) if task_id else {}
+        error = meta.get("fw_error")
+        return DeadLetter(
+            task=str(view.headers.get("task") or ""),
+            args=args,
+            kwargs=kwargs,
+            id=task_id,
+            queue=self._queue(str(view.headers.get("x-first-death-queue") or view.key)),
+            error="" if error is None else str(error),
+            body=view.body,
+        )
+
+    def _queue(self, name: str) -> str:
+        return name.removeprefix(self.app.topology.prefix)
+
+
+@contextmanager
+def bench() -> Iterator[Bench]:
+    """A world for one test; calls of every task go into it until the block ends.
+
+    Nothing is left behind: tasks that the test declared are forgotten, results are gone.
+    """
+    clock = VirtualClock()
+    name = f"bench-{next(_names)}"
+    with ExitStack() as stack:
+        stack.enter_context(TASK_REGISTRY.scoped())
+        decorator.allow_nested(True)
+        stack.callback(decorator.allow_nested, False)
+        store = local.memory_store(name, clock=clock.timestamp)
+        stack.callback(local.forget, name)
+        settings = read_settings(
+            broker_url=local.memory_url(name), database_url=RESULTS, task_modules=()
+        )
+        app = create_app(settings, TASK_REGISTRY, clock=clock.now)
+        app.result_clock = one_look()
+        stack.callback(app.close)
+        stack.callback(app.amqp.close_connections)
+        world = Bench(app, store, clock)
+        stack.callback(world.worker.close)
+        stack.callback(_empty_results, app)
+        stack.enter_context(client.using(app))
+        stack.enter_context(listening(world.note_ended))
+
+        def note_sent(
+            sender: str, body: Any, headers: Any, routing_key: str, **_: Any
+        ) -> None:
+            if client.current_app() is app:
+                world.note_sent(sender, body, headers, routing_key)
+
+        signals.after_task_publish.connect(note_sent, weak=False)
+        stack.callback(signals.after_task_publish.disconnect, note_sent)
+        yield world
+
+
+def _empty_results(app: App) -> None:
+    if "database" not in app.backend.__dict__:
+        return  # nothing was stored or read
+    from fw_core.database.tables import metadata
+
+    def empty(connection: Any) -> None:
+        for table in metadata.tables.values():
+            connection.execute(table.delete())
+
+    app.backend.database.transaction(empty, timeout=1)
+
+
+def _arguments(body: bytes) -> tuple[tuple[Any, ...], dict[str, Any]]:
+    try:
+        args, kwargs, _ = json.loads(body)
+        return tuple(args), dict(kwargs)
+    except (ValueError, TypeError):
+        return (), {}
+
+
+def _from_iso(text: str) -> Any:
+    from datetime import datetime
+
+    return datetime.fromisoformat(text)

@@ -1,0 +1,63 @@
+"""Time that moves only when it is told to."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime, timedelta
+
+from fw_core.results.waiting import Clock
+
+START = datetime(2026, 1, 1, 12, tzinfo=UTC)
+
+
+class VirtualClock:
+    """The clock of the fake broker and of everything that fw decides by time.
+
+    It starts at noon of the first of January 2026 (UTC). A task's own ``datetime.now()`` and
+    ``time.sleep()`` are not touched.
+    """
+
+    def __init__(self, start: datetime = START) -> None:
+        self._now = start
+
+    def __repr__(self) -> str:
+        return f"<clock at {self._now.isoformat()}>"
+
+    def now(self) -> datetime:
+        """The time, in UTC."""
+        return self._now
+
+    def timestamp(self) -> float:
+        """The time in seconds since 1970."""
+        return self._now.timestamp()
+
+    def advance(self, seconds: float | timedelta) -> datetime:
+        """Move the time forward; nothing runs by that alone.
+
+        Raises:
+            ValueError: it would move back.
+        """
+        step = seconds if isinstance(seconds, timedelta) else timedelta(seconds=seconds)
+        if step < timedelta(0):
+            raise ValueError(f"time only moves forward, got {seconds!r}")
+        self._now += step
+        return self._now
+
+
+class _OneLook:
+    """A monotonic time by which every wait is over after one look."""
+
+    def __init__(self) -> None:
+        self._time = 0.0
+
+    def monotonic(self) -> float:
+        self._time += 1e9
+        return self._time
+
+    def sleep(self, seconds: float) -> None:
+        """Nothing to wait for: what has not run will not run meanwhile."""
+
+
+def one_look() -> Clock:
+    """A clock for results: what is not there now will not come while a test waits."""
+    look = _OneLook()
+    return Clock(monotonic=look.monotonic, sleep=look.sleep)

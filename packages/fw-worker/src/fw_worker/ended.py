@@ -1,0 +1,91 @@
+"""What is told of every attempt when it has ended: the log line, and whoever else wants to know."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import Any
+
+from fw_core.attempt.decide import Tries
+from fw_core.attempt.failure import message_of, type_name
+from fw_core.attempt.outcome import GaveUp, Outcome, RetryIn, Succeeded
+from fw_core.declare.spec import TaskSpec
+
+_logger = logging.getLogger("fw.task")
+
+
+@dataclass(frozen=True, slots=True)
+class Ended:
+    """An attempt that has ended.
+
+    Attributes:
+        spec: The task.
+        task_id: The id of the call.
+        tries: What the message had been through before this attempt.
+        outcome: How it ended.
+        seconds: How long it ran.
+    """
+
+    spec: TaskSpec
+    task_id: str
+    tries: Tries
+    outcome: Outcome
+    seconds: float
+
+
+Listener = Callable[[Ended], None]
+
+_listeners: list[Listener] = []
+
+
+@contextmanager
+def listening(listener: Listener) -> Iterator[None]:
+    """Tell ``listener`` of every attempt that ends in this process until the block ends."""
+    _listeners.append(listener)
+    try:
+        yield
+    finally:
+        _listeners.remove(listener)
+
+
+def tell(ended: Ended) -> None:
+    """Write the one line of an attempt and tell the listeners."""
+    _log(ended)
+    for listener in tuple(_listeners):
+        listener(ended)
+
+
+def _log(ended: Ended) -> None:
+    policy, seconds = ended.spec.policy, ended.seconds
+    line = f"{ended.spec.name} attempt {ended.tries.attempt} of {policy.max_attempts}"
+    facts: dict[str, Any] = {
+        "task": ended.spec.name,
+        "task_id": ended.task_id,
+        "attempt": ended.tries.attempt,
+        "attempts": policy.max_attempts,
+        "seconds": round(seconds, 3),
+    }
+    match ended.outcome:
+        case Succeeded():
+            facts["outcome"] = "succeeded"
+            _logger.info("%s succeeded in %.3f s", line, seconds, extra={"fw": facts})
+        case RetryIn(seconds=wait, error=error, counts=True):
+            facts |= {"outcome": "retry", "next_wait": round(wait, 3), "error": type_name(error)}
+            _logger.warning(
+                "%s failed in %.3f s, again in %.1f s: %s: %s",
+                line, seconds, wait, type_name(error), message_of(error),
+                extra={"fw": facts},
+            )  # fmt: skip
+        case RetryIn(seconds=wait):
+            facts |= {"outcome": "later", "next_wait": round(wait, 3)}
+            _logger.info("%s asked to run later, again in %.1f s", line, wait, extra={"fw": facts})
+        case GaveUp(error=error, reason=reason):
+            facts |= {"outcome": "failed", "reason": reason, "error": type_name(error)}
+            _logger.error(
+                "%s failed in %.3f s, given up (%s): %s: %s",
+                line, seconds, reason, type_name(error), message_of(error),
+                exc_info=error if error.__traceback__ else None,
+                extra={"fw": facts},
+            )  # fmt: skip
