@@ -61,7 +61,7 @@ class Settings(BaseSettings):
     broker_consumer_timeout: float = Field(default=1800, gt=0)
     """RabbitMQ's ``consumer_timeout`` in seconds; it cannot be read over AMQP."""
 
-    send_timeout: float = Field(default=5, gt=0, le=60)
+    send_timeout: float = Field(default=4.5, gt=0, le=60)
     """Seconds within which a call is confirmed or raises."""
 
     message_limit: int = Field(default=128 * 1024, ge=1024)

@@ -16,7 +16,7 @@ def check_timeouts(app: App) -> None:
     Raises:
         SettingsError: it names the task and what to set.
     """
-    if not app.waits_in_queues:
+    if app.is_local:
         return
     limit = app.settings.broker_consumer_timeout
     for handle in app.registry.values():

@@ -24,7 +24,7 @@ def strategy(task: Any, app: Any, consumer: Any) -> Any:
     def on_message(message: Any, body: Any, ack: Any, reject: Any, callbacks: Any) -> Any:
         due = due_of(message)
         if due is not None:
-            if app.waits_in_queues and (due - app.now()).total_seconds() > STEP:
+            if not app.is_local and (due - app.now()).total_seconds() > STEP:
                 return send_on(app, message, due)
             message.headers["eta"] = None  # it is due: no timer has to hold it
         check_shape(message, body)

@@ -7,6 +7,9 @@ it chooses the exchange, keeps delays in the broker and asks for a confirm.
 from __future__ import annotations
 
 import uuid
+from collections.abc import Iterator
+from contextlib import contextmanager
+from contextvars import ContextVar
 from datetime import datetime
 from typing import TYPE_CHECKING, Any, cast
 
@@ -19,11 +22,14 @@ from kombu.pools import ProducerPool
 from fw_core.broker import delays
 from fw_core.broker.publish import Letter, Unconfirmed, publish
 from fw_core.broker.topology import Declared
+from fw_core.broker.window import Window
 from fw_core.errors import MaybeSent, NotSent
 from fw_core.urls import safe_url
 
 if TYPE_CHECKING:
     from fw_core.broker.app import App
+
+_window: ContextVar[Window | None] = ContextVar("fw_window", default=None)
 
 BROKER_DEATH_HEADERS = frozenset(
     {
@@ -101,7 +107,7 @@ class FrameworkAMQP(AMQP):  # type: ignore[misc]
             own_headers, own_properties, body, sent_event = message
             own_headers.update(headers or {})
             own_properties.update(properties)
-            own_properties.setdefault("message_id", str(uuid.uuid4()))
+            own_properties["message_id"] = str(uuid.uuid4())
             if fw_due is not None:
                 own_headers["eta"] = fw_due.isoformat()
             name_on_broker = self._queue_name(queue, routing_key)
@@ -128,8 +134,12 @@ class FrameworkAMQP(AMQP):  # type: ignore[misc]
                 headers=own_headers,
                 properties=own_properties,
             )
+            window = _window.get()
             try:
-                self.post(producer, letter)
+                if window is not None:
+                    window.publish(letter)
+                else:
+                    self.post(producer, letter)
             except Unconfirmed as error:
                 raise self._send_error(error, name, own_headers["id"]) from error
             signals.after_task_publish.send(
@@ -162,7 +172,7 @@ class FrameworkAMQP(AMQP):  # type: ignore[misc]
         """
         topology = self.app.topology
         seconds = 0.0 if due is None else (due - self.app.now()).total_seconds()
-        if seconds <= 0 or not self.app.waits_in_queues:
+        if seconds <= 0 or self.app.is_local:
             return Letter(queue=queue, exchange=topology.tasks, wait_ms=None, **message)
         wait = delays.step_towards(seconds) if exact else delays.step_above(seconds)
         return Letter(queue=queue, exchange=topology.wait(wait), wait_ms=wait, **message)
@@ -174,6 +184,30 @@ class FrameworkAMQP(AMQP):  # type: ignore[misc]
             Unconfirmed: see :func:`fw_core.broker.publish.publish`.
         """
         publish(producer, letter, declared=self.declared, seconds=self.app.settings.send_timeout)
+
+    @contextmanager
+    def one_round(self, producer: Any, task: str) -> Iterator[None]:
+        """Send everything inside the block in one confirmed round.
+
+        Raises:
+            NotSent, MaybeSent: not every message was confirmed; a note says how many were.
+        """
+        if self.app.is_local:  # a message is stored when it has been published
+            yield
+            return
+        window = Window(producer, self.declared, self.app.settings.send_timeout)
+        try:
+            with window:
+                token = _window.set(window)
+                try:
+                    yield
+                finally:
+                    _window.reset(token)
+        except (Unconfirmed, NotSent, MaybeSent) as error:
+            if isinstance(error, Unconfirmed):
+                error = self._send_error(error, task, next(iter(window.owed.values()), "?"))
+            error.add_note(f"{window.confirmed} calls of this round were confirmed before.")
+            raise error from None
 
     def _queue_name(self, queue: Any, routing_key: str | None) -> str:
         if queue is not None:

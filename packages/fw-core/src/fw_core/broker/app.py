@@ -73,9 +73,9 @@ class App(Celery):  # type: ignore[misc]
         return self._clock()
 
     @property
-    def waits_in_queues(self) -> bool:
-        """Whether delays are wait queues; the local transport holds a message by its header."""
-        return not self.broker_url.startswith("local:")
+    def is_local(self) -> bool:
+        """Whether messages stay on this machine; delays are then held by the message's header."""
+        return self.broker_url.startswith("local:")
 
     @property
     def queues(self) -> tuple[str, ...]:

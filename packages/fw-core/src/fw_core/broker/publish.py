@@ -109,13 +109,13 @@ class _Publishing:
                 self._again_after_redeclaring(error)
             except IrrecoverableChannelError as error:
                 self._drop_connection()
-                raise Unconfirmed(_short(error), maybe=False) from error
+                raise Unconfirmed(short(error), maybe=False) from error
             except (ConsumerCancelled, *recoverable) as error:
                 self._drop_connection()
                 self._pause(error)
             except Exception as error:
                 self._drop_connection()
-                raise Unconfirmed(_short(error), maybe=self.written) from error
+                raise Unconfirmed(short(error), maybe=self.written) from error
 
     def _once(self) -> bool:
         connection = self.producer.connection
@@ -160,14 +160,14 @@ class _Publishing:
         """A queue or exchange is gone that was there before: declare all once more, then give up."""
         self.declared.forget(self.producer.connection.connection)
         if self.redeclared:
-            raise Unconfirmed(_short(error), maybe=False) from error
+            raise Unconfirmed(short(error), maybe=False) from error
         self.redeclared = True
         self.producer.revive(self.producer.connection)
 
     def _pause(self, error: Exception) -> None:
         pause = 0.2
         if self._left() <= pause:
-            raise Unconfirmed(_short(error), maybe=self.written) from error
+            raise Unconfirmed(short(error), maybe=self.written) from error
         time.sleep(pause)
 
     def _left(self) -> float:
@@ -195,6 +195,7 @@ def _returned(channel: Any) -> list[Any]:
     return returned
 
 
-def _short(error: BaseException) -> str:
+def short(error: BaseException) -> str:
+    """The first line of what an error says."""
     text = str(error).strip() or type(error).__name__
     return text.splitlines()[0][:200]

@@ -123,10 +123,10 @@ def _queue(value: Any) -> str | None:
 def _id(value: Any) -> str:
     if isinstance(value, uuid.UUID):
         return str(value)
-    if isinstance(value, str) and 0 < len(value) <= 255 and value.isprintable():
+    if isinstance(value, str) and value.isprintable() and 0 < len(value.encode()) <= 255:
         return value
     raise OptionError(
-        f"id must be a text of 1 to 255 characters, got {value!r}.",
+        f"id must be a text of 1 to 255 bytes, got {value!r}.",
         "The result is found by it.",
         "id=str(uuid.uuid4()), or leave it out.",
     )

@@ -41,7 +41,9 @@ def send_many(
         _check_size(app, task, call)
     celery_options = _celery_options(task, options)
     with app.producer_or_acquire() as producer:
-        return [_send(app, task, call, {**celery_options, "producer": producer}) for call in checked]
+        celery_options["producer"] = producer
+        with app.amqp.one_round(producer, task.spec.name):
+            return [_send(app, task, call, celery_options) for call in checked]
 
 
 def send_with(
