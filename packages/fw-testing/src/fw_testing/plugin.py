@@ -7,10 +7,27 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+from fw_testing.services import (
+    fw_live_worker,
+    fw_services,
+    pytest_configure,
+    pytest_itemcollected,
+)
+
 if TYPE_CHECKING:
     from fw_testing.clock import VirtualClock
     from fw_testing.eager import Eager
     from fw_testing.fake_broker import FakeBroker
+
+__all__ = [
+    "fw_broker",
+    "fw_clock",
+    "fw_eager",
+    "fw_live_worker",
+    "fw_services",
+    "pytest_configure",
+    "pytest_itemcollected",
+]
 
 
 @pytest.fixture

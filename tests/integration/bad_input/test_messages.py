@@ -1,0 +1,139 @@
+"""What a worker cannot run is kept, and the worker lives on."""
+
+from __future__ import annotations
+
+import json
+import time
+from typing import Any
+
+import pytest
+from fw_core import TaskFailed
+from fw_testing.services import Services, StartWorker
+from live_tasks import dies, doubles, fails, hangs, raises_unpicklable, returns_object
+
+
+def test_what_is_no_call_is_kept_and_the_next_call_runs(
+    fw_services: Services, fw_live_worker: StartWorker
+) -> None:
+    """Bytes that are no JSON, JSON that is no call, a call without arguments."""
+    fw_live_worker("live_tasks")
+    known = {"task": "live_tasks.fails", "id": "x"}
+    _send(fw_services, b"\xff\xfe", headers={})
+    _send(fw_services, b"\xff\xfe", headers=known)
+    _send(fw_services, b"no json", headers=known)
+    _send(fw_services, b"{}", headers=known)
+    _send(fw_services, b"[1, 2, 3]", headers=known)
+    _send(fw_services, b'"text"', headers={})
+    _send(fw_services, b"[[0], {}, {}]", headers=known, content_type="application/x-pickle")
+    _send(fw_services, b"[[0], {}, {}]", headers={**known, "eta": "tomorrow"})
+    assert fails.delay(0).get(timeout=30) == 1
+    _wait_for_dead(fw_services, 8)
+
+
+def test_a_message_for_an_unknown_task_is_kept_and_says_why(
+    fw_services: Services, fw_live_worker: StartWorker
+) -> None:
+    """A result that names the nearest task, and a dead letter to be replayed."""
+    fw_live_worker("live_tasks")
+    _send(fw_services, _call(0), headers={"task": "live_tasks.fail", "id": "lost"})
+    with pytest.raises(TaskFailed, match="Did you mean 'live_tasks.fails'"):
+        fails.result("lost").get(timeout=20)
+    _wait_for_dead(fw_services, 1)
+
+
+def test_a_wrong_argument_from_elsewhere_is_not_retried_and_named(
+    fw_services: Services, fw_live_worker: StartWorker
+) -> None:
+    """Another attempt would get the same argument."""
+    fw_live_worker("live_tasks")
+    _send(fw_services, _call("three"), headers={"task": "live_tasks.fails", "id": "wrong"})
+    with pytest.raises(TaskFailed, match="argument 'times' must be int, got 'three'") as raised:
+        fails.result("wrong").get(timeout=20)
+    assert raised.value.attempts == 1
+    _wait_for_dead(fw_services, 1)
+
+
+def test_a_result_that_json_cannot_carry_is_a_failure_and_no_retry(
+    fw_services: Services, fw_live_worker: StartWorker
+) -> None:
+    """The body has run: to run it again would do its work twice."""
+    fw_live_worker("live_tasks")
+    with pytest.raises(TaskFailed, match="returned <object object") as raised:
+        returns_object.delay().get(timeout=20)
+    assert raised.value.attempts == 1
+    assert raised.value.error_type.endswith("ReturnError")
+
+
+def test_an_exception_that_cannot_be_pickled_is_kept_by_name_and_message(
+    fw_services: Services, fw_live_worker: StartWorker
+) -> None:
+    """Its class is never asked to make it again."""
+    fw_live_worker("live_tasks")
+    with pytest.raises(TaskFailed) as raised:
+        raises_unpicklable.delay().get(timeout=20)
+    assert raised.value.error_type == "live_tasks.TwoArguments"
+    assert raised.value.error_message == "order 7: no stock"
+    assert "raise TwoArguments" in raised.value.traceback
+
+
+def test_a_task_that_kills_its_process_runs_retries_plus_one_times(
+    fw_services: Services, fw_live_worker: StartWorker
+) -> None:
+    """It ends as a failure with a result, not as PENDING for ever."""
+    worker = fw_live_worker("live_tasks", concurrency=2)
+    with pytest.raises(TaskFailed, match="ended before the task did") as raised:
+        dies.delay().get(timeout=40)
+    assert raised.value.attempts == 2
+    assert worker.log.count("live_tasks.dies attempt") == 2
+    _wait_for_dead(fw_services, 1)
+    assert doubles.delay(4).get(timeout=20) == 8
+
+
+@pytest.mark.parametrize("pool", ["prefork", "threads", "solo"])
+def test_an_async_task_runs_on_every_pool(
+    fw_services: Services, fw_live_worker: StartWorker, pool: str
+) -> None:
+    """Plain Celery reports success without running it."""
+    fw_live_worker("live_tasks", pool=pool)
+    assert doubles.delay(21).get(timeout=20) == 42
+
+
+@pytest.mark.parametrize("pool", ["prefork", "solo"])
+def test_a_task_that_hangs_is_stopped_at_its_timeout(
+    fw_services: Services, fw_live_worker: StartWorker, pool: str
+) -> None:
+    """It sleeps in C code; the alarm interrupts it."""
+    fw_live_worker("live_tasks", pool=pool)
+    with pytest.raises(TaskFailed, match=r"ran longer than its timeout of 0\.5 s"):
+        hangs.delay().get(timeout=20)
+
+
+def _call(*args: Any) -> bytes:
+    return json.dumps([args, {}, {}]).encode()
+
+
+def _send(
+    services: Services,
+    body: bytes,
+    *,
+    headers: dict[str, Any],
+    content_type: str = "application/json",
+) -> None:
+    """Publish raw bytes, as a client of another kind could."""
+    app = services.app
+    with app.producer_or_acquire() as producer:
+        letter = app.amqp.letter(
+            queue=app.topology.queue_name("default"),
+            due=None,
+            body=body,
+            content_type=content_type,
+            content_encoding="utf-8",
+            headers=headers,
+        )
+        app.amqp.post(producer, letter)
+
+
+def _wait_for_dead(services: Services, count: int) -> None:
+    deadline = time.monotonic() + 20
+    while services.count("fw.dead") != count:
+        assert time.monotonic() < deadline, services.count("fw.dead")

@@ -1,0 +1,93 @@
+"""Delays and retries wait in the broker, keep their queue and hold up nobody."""
+
+from __future__ import annotations
+
+import time
+from datetime import UTC, datetime, timedelta
+
+import pytest
+from fw_core import client
+from fw_testing.services import Services, StartWorker
+from live_tasks import fails, in_bulk, started_at, where_am_i
+
+
+def test_retries_stay_in_the_queue_of_the_task(
+    fw_services: Services, fw_live_worker: StartWorker
+) -> None:
+    """Two retries, each through a wait queue, come back to where the call was sent."""
+    fw_live_worker("live_tasks", queues=["bulk"])
+    result = where_am_i.options(queue="bulk").delay(3)
+    assert result.get(timeout=20) == "bulk"
+    assert result.attempts == 3
+    assert fw_services.count("default") == 0
+
+
+def test_a_delay_is_kept_to_a_fifth_of_a_second(
+    fw_services: Services, fw_live_worker: StartWorker
+) -> None:
+    """2.35 s is no step of the wait queues: the message goes through two of them."""
+    fw_live_worker("live_tasks")
+    due = time.time() + 2.35
+    started = started_at.options(delay=2.35).delay().get(timeout=20)
+    assert due <= started + 0.01
+    assert started < due + 1
+
+
+def test_a_delayed_message_outlives_every_worker(
+    fw_services: Services, fw_live_worker: StartWorker
+) -> None:
+    """Nothing is held in a worker's memory."""
+    first = fw_live_worker("live_tasks")
+    result = fails.options(delay=3).delay(0)
+    first.kill()
+    fw_live_worker("live_tasks")
+    assert result.get(timeout=20) == 1
+
+
+def test_a_message_whose_queue_is_gone_holds_up_no_other(
+    fw_services: Services, fw_live_worker: StartWorker
+) -> None:
+    """It becomes a dead letter; the next one in the same wait queue arrives on time."""
+    in_bulk.options(delay=1).delay()
+    with fw_services.app.connection_for_write() as connection:
+        connection.default_channel.queue_delete("bulk")
+    fw_live_worker("live_tasks", queues=["default"])
+    assert fails.options(delay=1).delay(0).get(timeout=20) == 1
+    deadline = time.monotonic() + 10
+    while fw_services.count("fw.dead") != 1 and time.monotonic() < deadline:
+        pass
+    assert fw_services.count("fw.dead") == 1
+
+
+@pytest.mark.parametrize("seconds", [1.0, 1.25])
+def test_a_foreign_clients_eta_is_obeyed(
+    fw_services: Services, fw_live_worker: StartWorker, seconds: float
+) -> None:
+    """Plain Celery sends the message at once and the time in a header."""
+    fw_live_worker("live_tasks")
+    due = datetime.now(UTC) + timedelta(seconds=seconds)
+    app = fw_services.app
+    with app.producer_or_acquire() as producer:
+        letter = app.amqp.letter(
+            queue="default",
+            due=None,
+            body="[[], {}, {}]",
+            content_type="application/json",
+            content_encoding="utf-8",
+            headers={"task": "live_tasks.started_at", "id": "foreign", "eta": due.isoformat()},
+        )
+        app.amqp.post(producer, letter)
+    started = client.current_app().AsyncResult("foreign").get(timeout=20)
+    assert started >= due.timestamp()
+
+
+def test_wait_queues_expire_long_after_their_messages(fw_services: Services) -> None:
+    """A queue without a consumer counts as unused, and takes its messages with it."""
+    in_bulk.options(delay=30).delay()
+    if fw_services.management is None:
+        pytest.skip("needs the management API: set FW_TEST_MANAGEMENT_URL")
+    arguments = fw_services.management.arguments("fw.wait.30000")
+    assert arguments["x-message-ttl"] == 30_000
+    assert arguments["x-expires"] >= 2 * 30_000 + 3_600_000
+    assert arguments["x-queue-type"] == "quorum"
+    assert arguments["x-dead-letter-strategy"] == "at-least-once"
