@@ -1,0 +1,1 @@
+"""Alembic's environment; it travels in the wheel and needs no alembic.ini."""

@@ -1,0 +1,270 @@
+"""Celery's result backend, on fw's own tables.
+
+The stock one opens a connection for each poll, writes five statements for each task and fails
+joins that are delivered twice. This one keeps one connection for each process and stores each
+state with one upsert. It is loaded and made without SQLAlchemy, and a call never touches the
+database: a team's app that only sends needs neither.
+
+It derives from ``BaseBackend`` (Celery's interface and the synchronous reading), not from the
+key-value backend: that one reads before it writes, and keeps what a query needs in one blob.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Iterator
+from datetime import UTC, datetime
+from functools import cached_property
+from typing import TYPE_CHECKING, Any, TypeVar
+
+from celery import states
+from celery.backends.base import BaseBackend
+from celery.exceptions import TimeoutError as CeleryTimeout
+from celery.result import result_from_tuple
+
+from fw_core import urls
+from fw_core.results.error import StoredError, describe
+from fw_core.results.rows import FINAL, WITH_ERROR, ResultRow, meta_of, row_of
+from fw_core.results.waiting import REAL_CLOCK, pauses
+
+if TYPE_CHECKING:
+    from sqlalchemy import Connection
+
+    from fw_core.database.connection import Database
+
+T = TypeVar("T")
+
+FOR_EVER = 365 * 24 * 3600.0
+
+
+_Base: Any = BaseBackend  # Celery has no types
+
+
+class ResultBackend(_Base):  # type: ignore[misc]
+    """Keeps results in PostgreSQL or SQLite.
+
+    Args:
+        app: The Celery app.
+        url: The database, as in ``FW_DATABASE_URL``.
+        store_timeout: Seconds for which storing is tried again while the database is away.
+        read_timeout: The same for reading. Both can also be given in the app's
+            ``result_backend_transport_options``.
+    """
+
+    supports_native_join = True
+
+    def __init__(
+        self,
+        app: Any,
+        url: str,
+        *,
+        store_timeout: float | None = None,
+        read_timeout: float | None = None,
+        **options: Any,
+    ) -> None:
+        # JSON whatever the app is set to: an unpickled result would be code from the database.
+        super().__init__(app, **{**options, "serializer": "json", "url": urls.database_url(url)})
+        # One for all threads: what it shares is the kept connection, on which they take turns.
+        self.thread_safe = True
+        given = app.conf.get("result_backend_transport_options") or {}
+        self.store_timeout = _first(store_timeout, given.get("store_timeout"), 10.0)
+        self.read_timeout = _first(read_timeout, given.get("read_timeout"), 3.0)
+
+    @cached_property
+    def database(self) -> Database:
+        """The database; SQLAlchemy is loaded here, and nothing is connected yet."""
+        from fw_core.database.connection import Database
+
+        return Database(self.url)
+
+    def as_uri(self, include_password: bool = False) -> str:
+        """The database's URL, for the worker's banner."""
+        url: str = self.url
+        return url if include_password else urls.safe_url(url)
+
+    # Writing
+
+    def store_result(
+        self,
+        task_id: str,
+        result: Any,
+        state: str,
+        traceback: Any = None,
+        request: Any = None,
+        **_: Any,
+    ) -> Any:
+        """Store a state with one statement, tried again for ``store_timeout`` seconds.
+
+        Raises:
+            ResultStoreError: the database did not take it.
+            kombu.exceptions.EncodeError: ``result`` is no JSON value.
+        """
+        if state not in FINAL and getattr(request, "ignore_result", False):
+            # A success of such a task stores nothing, so this state would stay for ever.
+            return result
+        value = result if state in WITH_ERROR else self.encode(self.prepare_value(result))
+        children = self.current_task_children(request)
+        row = row_of(
+            task_id=str(task_id),
+            state=state,
+            value=value,
+            traceback=traceback,
+            request=request,
+            children=self.encode(children) if children else None,
+            now=datetime.now(UTC),
+        )
+        from fw_core.results import statements
+
+        self._write(lambda connection: statements.store(connection, row))
+        return result
+
+    def _forget(self, task_id: str) -> None:
+        from fw_core.results import statements
+
+        self._write(lambda connection: statements.forget(connection, task_id))
+
+    def _save_group(self, group_id: str, result: Any) -> Any:
+        from fw_core.results import statements
+
+        values = {
+            "group_id": group_id,
+            "members": self.encode(result.as_tuple()),
+            "created_at": datetime.now(UTC),
+        }
+        self._write(lambda connection: statements.store_group(connection, values))
+        return result
+
+    def _delete_group(self, group_id: str) -> None:
+        from fw_core.results import statements
+
+        self._write(lambda connection: statements.forget_group(connection, group_id))
+
+    def _write(self, work: Callable[[Connection], T]) -> T:
+        return self.database.statement(work, timeout=self.store_timeout)
+
+    # Joins (Celery's chords): see join.py
+
+    def apply_chord(self, header_result_args: Any, body: Any, **_: Any) -> None:
+        """Prepare a join before its members are sent."""
+        from fw_core.results import join
+
+        join.prepare(self, self.app.GroupResult(*header_result_args), body)
+
+    def on_chord_part_return(self, request: Any, state: str, result: Any, **_: Any) -> None:
+        """Count a member that has ended; the last one sends what waits."""
+        from fw_core.results import join
+
+        join.member_ended(self, request, state, result)
+
+    def add_to_chord(self, chord_id: str, result: Any) -> None:
+        """Make a running join wait for one more task."""
+        from fw_core.results import join_rows
+
+        now = datetime.now(UTC)
+        self.database.transaction(
+            lambda connection: join_rows.add_member(connection, chord_id, result.id, now=now),
+            timeout=self.store_timeout,
+        )
+
+    # Reading
+
+    def _get_task_meta_for(self, task_id: str) -> dict[str, Any]:
+        return self.get_task_metas([task_id])[task_id]
+
+    def get_task_metas(self, task_ids: Iterable[str]) -> dict[str, dict[str, Any]]:
+        """What ``AsyncResult`` reads from, of several tasks with one statement.
+
+        Raises:
+            ResultStoreError: the database did not answer within ``read_timeout`` seconds.
+        """
+        ids = list(task_ids)
+        rows = self.load(ids)
+        return {task_id: meta_of(rows.get(task_id), task_id) for task_id in ids}
+
+    def load(self, task_ids: Iterable[str]) -> dict[str, ResultRow]:
+        """Read the rows of several tasks with one statement; those without one are left out.
+
+        Raises:
+            ResultStoreError: the database did not answer within ``read_timeout`` seconds.
+        """
+        from fw_core.results import statements
+
+        ids = list(task_ids)
+        return self._read(lambda connection: statements.load(connection, ids))
+
+    def _restore_group(self, group_id: str) -> dict[str, Any] | None:
+        from fw_core.results import statements
+
+        members = self._read(lambda connection: statements.load_group(connection, group_id))
+        return None if members is None else {"result": result_from_tuple(members, self.app)}
+
+    def _read(self, work: Callable[[Connection], T]) -> T:
+        return self.database.statement(work, timeout=self.read_timeout)
+
+    def task_result_exists(self, task_id: str) -> bool:
+        """Whether anything is stored of the task."""
+        return bool(self.load([task_id]))
+
+    def exception_to_python(self, exc: Any) -> Any:
+        """Stand in for a stored error; no class is ever imported for it."""
+        if exc is None or isinstance(exc, BaseException):
+            return exc
+        return StoredError(describe(exc))
+
+    # Waiting
+
+    def wait_for(
+        self,
+        task_id: str,
+        timeout: float | None = None,
+        interval: float = 0.5,
+        no_ack: bool = True,
+        on_interval: Callable[[], Any] | None = None,
+    ) -> dict[str, Any]:
+        """Wait until the task has ended, looking often at first and then every ``interval``."""
+        for meta in self.get_many([task_id], timeout, interval, on_interval=on_interval):
+            return meta[1]
+        raise AssertionError("unreachable: get_many yields or raises")
+
+    def get_many(
+        self,
+        task_ids: Iterable[str],
+        timeout: float | None = None,
+        interval: float | None = 0.5,
+        no_ack: bool = True,
+        on_message: Callable[[Any], Any] | None = None,
+        on_interval: Callable[[], Any] | None = None,
+        max_iterations: int | None = None,
+        READY_STATES: frozenset[str] = states.READY_STATES,  # noqa: N803 - Celery's signature
+    ) -> Iterator[tuple[str, dict[str, Any]]]:
+        """Yield each task's meta once it has ended: one statement a look, however many tasks."""
+        self._ensure_not_eager()
+        left = dict.fromkeys(map(str, task_ids))
+        steps = pauses(
+            FOR_EVER if timeout is None else timeout, clock=REAL_CLOCK, longest=interval or 0.5
+        )
+        looks = 0
+        while left:
+            for task_id, row in self.load(left).items():
+                if row.state in READY_STATES:
+                    del left[task_id]
+                    meta = meta_of(row, task_id)
+                    if on_message is not None:
+                        on_message(meta)
+                    yield task_id, meta
+            looks += 1
+            if not left or looks == max_iterations:
+                return
+            if on_interval is not None:
+                on_interval()
+            pause = next(steps, None)
+            if pause is None:
+                raise CeleryTimeout("The operation timed out.")
+            REAL_CLOCK.sleep(pause)
+
+    def __reduce__(self, args: Any = (), kwargs: Any = None) -> Any:
+        given = {"store_timeout": self.store_timeout, "read_timeout": self.read_timeout}
+        return super().__reduce__(args, {**(kwargs or {}), "url": self.url, **given})
+
+
+def _first(*values: float | None) -> float:
+    return next(float(value) for value in values if value is not None)

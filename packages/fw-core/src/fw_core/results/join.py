@@ -1,0 +1,169 @@
+"""Joins: a task that is sent once all the tasks before it have ended, without polling for them.
+
+How many there are travels in each member's message, so whoever starts a join never touches the
+database (only one whose members are nested groups keeps their shape there first). The member
+whose end makes the join full claims it, sends what waits under the id that was fixed when the
+join was made, and then marks it as fired. A crash before the mark leaves the claim; the member's
+message was not acknowledged, comes again, finds its own claim and sends again under the same id.
+So what waits is sent at least once, and more than once only after a crash or a claim that was
+held for longer than its lease.
+
+A join with a failed member is not sent: its result becomes a failure that names the member.
+"""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Sequence
+from contextlib import suppress
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING, Any
+
+from celery.canvas import maybe_signature
+from celery.result import GroupResult
+from kombu.exceptions import OperationalError
+
+from fw_core.errors import JoinFailed, JoinSizeUnknown, ResultStoreError, SendError
+from fw_core.results.error import TaskError, describe
+from fw_core.results.rows import FAILURES, decode
+
+if TYPE_CHECKING:
+    from fw_core.results.backend import ResultBackend
+    from fw_core.results.join_rows import Member
+
+SIZE = "chord_size"
+"""The key in the message's signature of what waits; older Celery used the same."""
+
+SHAPE = "fw_shape"
+"""Set there if the members' results are to be nested as the stored group is."""
+
+logger = logging.getLogger("fw.results")
+
+_MAY_PASS = (OperationalError, SendError, ResultStoreError, OSError)
+
+
+def prepare(backend: ResultBackend, header: Any, body: Any) -> None:
+    """Write into ``body``, which every member's message carries, how many members there are."""
+    body[SIZE] = _count(header)
+    if any(isinstance(result, GroupResult) for result in header.results):
+        body[SHAPE] = True
+        backend.save_group(header.id, header)
+
+
+def member_ended(backend: ResultBackend, request: Any, state: str, result: Any) -> None:
+    """Count a member's end, and send what waits if it was the last one.
+
+    Raises:
+        ResultStoreError: it could not be counted.
+        SendError, kombu.exceptions.OperationalError: what waits could not be sent now. In both
+            cases the member's message must stay: delivered again (or replayed), it is counted
+            once and sends what waits.
+    """
+    from fw_core.results import join_rows
+
+    if not request.group or not request.id or not request.chord:
+        return
+    waiting = dict(request.chord)
+    size, shape = waiting.pop(SIZE, None), waiting.pop(SHAPE, False)
+    if size is None:
+        _fail(backend, waiting, JoinSizeUnknown(join=request.group))
+        return
+    member = _member(backend, request, state, result)
+    now = datetime.now(UTC)
+    members = backend.database.transaction(
+        lambda connection: join_rows.end_member(
+            connection, request.group, member, size=size, now=now
+        ),
+        timeout=backend.store_timeout,
+    )
+    if members is not None:
+        _fire(backend, request.group, waiting, members, has_shape=shape)
+
+
+def _fire(
+    backend: ResultBackend,
+    join_id: str,
+    waiting: dict[str, Any],
+    members: Sequence[Member],
+    *,
+    has_shape: bool,
+) -> None:
+    from fw_core.results import join_rows
+
+    try:
+        failed = [member for member in members if member.state in FAILURES]
+        if failed:
+            _fail(backend, waiting, _why(failed))
+        else:
+            values = _values(backend, join_id, members, has_shape=has_shape)
+            send = maybe_signature(dict(waiting), app=backend.app).delay
+            backend.app.amqp._retry_publish(send, values)
+    except _MAY_PASS:
+        with suppress(ResultStoreError):
+            backend.database.statement(
+                lambda connection: join_rows.release(connection, join_id), timeout=0
+            )
+        raise
+    except Exception as error:
+        # It will never be sendable, so whoever waits for it must be told.
+        logger.exception("what waits for %s cannot be sent", join_id)
+        _fail(backend, waiting, error)
+    backend.database.statement(
+        lambda connection: join_rows.mark_fired(connection, join_id, now=datetime.now(UTC)),
+        timeout=backend.store_timeout,
+    )
+
+
+def _fail(backend: ResultBackend, waiting: dict[str, Any], error: Exception) -> None:
+    callback = maybe_signature(dict(waiting), app=backend.app)
+    try:
+        raise error  # Celery takes the traceback from the error that is being handled
+    except Exception as raised:
+        backend.chord_error_from_stack(callback, raised)
+
+
+def _why(failed: Sequence[Member]) -> JoinFailed:
+    first = failed[0]
+    return JoinFailed(
+        task=first.task_name or "",
+        member=first.member_id,
+        error=str(TaskError(first.error_type or "Error", first.error_message or "")),
+        failed=len(failed),
+    )
+
+
+def _member(backend: ResultBackend, request: Any, state: str, result: Any) -> Member:
+    from fw_core.results.join_rows import Member
+
+    error = describe(result) if state in FAILURES else None
+    return Member(
+        member_id=request.id,
+        position=request.group_index,
+        task_name=getattr(request, "task", None),
+        state=state,
+        result=None if error else backend.encode(backend.prepare_value(result)),
+        error_type=error.type if error else None,
+        error_message=error.message if error else None,
+    )
+
+
+def _values(
+    backend: ResultBackend, join_id: str, members: Sequence[Member], *, has_shape: bool
+) -> list[Any]:
+    values = {member.member_id: decode(member.result) for member in members}
+    header = backend.restore_group(join_id, cache=False) if has_shape else None
+    if header is None:
+        return list(values.values())
+    return [_nested(result, values) for result in header.results]
+
+
+def _nested(result: Any, values: dict[str, Any]) -> Any:
+    if isinstance(result, GroupResult):
+        return [_nested(child, values) for child in result.results]
+    return values.get(result.id)
+
+
+def _count(result: Any) -> int:
+    if isinstance(result, GroupResult):
+        return sum(_count(child) for child in result.results)
+    return 1

@@ -1,0 +1,97 @@
+"""The SQL of results: one statement for each thing that is stored or read.
+
+Which state wins: a success stays, whatever comes later but another success. A failure gives way
+to a success or another failure (a replay), not to STARTED or RETRY (an attempt that was delivered
+twice). Of the states before the end the last one wins.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from functools import cache
+from typing import Any
+
+from sqlalchemy import ColumnElement, Connection, case, delete, func, select
+from sqlalchemy.dialects import postgresql, sqlite
+
+from fw_core.database.tables import groups, results
+from fw_core.results.rows import FAILURES, SUCCESS, ResultRow, decode
+
+
+def store(connection: Connection, row: ResultRow) -> None:
+    """Store one state of one task."""
+    connection.execute(_upsert_result(connection.dialect.name), row.values())
+
+
+def load(connection: Connection, task_ids: Iterable[str]) -> dict[str, ResultRow]:
+    """Read the rows of several tasks at once; those without a row are left out."""
+    found = connection.execute(select(results).where(results.c.task_id.in_(list(task_ids))))
+    return {row["task_id"]: ResultRow(**row) for row in found.mappings()}
+
+
+def forget(connection: Connection, task_id: str) -> None:
+    """Delete what is stored of one task."""
+    connection.execute(delete(results).where(results.c.task_id == task_id))
+
+
+def store_group(connection: Connection, values: dict[str, Any]) -> None:
+    """Store which calls make up a group."""
+    connection.execute(_upsert_group(connection.dialect.name), values)
+
+
+def load_group(connection: Connection, group_id: str) -> Any:
+    """Read which calls make up a group; None if it was not stored."""
+    statement = select(groups.c.members).where(groups.c.group_id == group_id)
+    return decode(connection.scalar(statement))
+
+
+def forget_group(connection: Connection, group_id: str) -> None:
+    """Delete a stored group; its members' results stay."""
+    connection.execute(delete(groups).where(groups.c.group_id == group_id))
+
+
+def insert_for(dialect: str) -> Any:
+    """The ``INSERT`` that knows ``ON CONFLICT``."""
+    return postgresql.insert if dialect == "postgresql" else sqlite.insert
+
+
+@cache
+def _upsert_result(dialect: str) -> Any:
+    insert = insert_for(dialect)(results)
+    new = insert.excluded
+    old = results.c
+    replaced = {
+        name: new[name]
+        for name in (
+            "state",
+            "result",
+            "error_type",
+            "error_message",
+            "traceback",
+            "children",
+            "finished_at",
+        )
+    }
+    # A failure that is reported without its message must not wipe out what is known.
+    kept = {
+        name: func.coalesce(new[name], old[name])
+        for name in ("task_name", "started_at", "parent_id", "root_id", "group_id", "worker")
+    }
+    attempts = case((new.attempts == 0, old.attempts), else_=new.attempts)
+    return insert.on_conflict_do_update(
+        index_elements=[old.task_id],
+        set_={**replaced, **kept, "attempts": attempts},
+        where=_rank(new.state) >= _rank(old.state),
+    )
+
+
+@cache
+def _upsert_group(dialect: str) -> Any:
+    insert = insert_for(dialect)(groups)
+    return insert.on_conflict_do_update(
+        index_elements=[groups.c.group_id], set_={"members": insert.excluded.members}
+    )
+
+
+def _rank(state: ColumnElement[str]) -> ColumnElement[int]:
+    return case((state == SUCCESS, 2), (state.in_(sorted(FAILURES)), 1), else_=0)

@@ -1,0 +1,153 @@
+"""Delays and limits on waiting: only the clock decides."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime, timedelta, timezone
+
+import pytest
+
+from fw_core.broker.local import Draft, Store
+
+from .local_drafts import Clock, draft, numbers
+
+
+def later(clock: Clock, seconds: float, number: object = 0) -> Draft:
+    eta = datetime.fromtimestamp(clock() + seconds, UTC).isoformat()
+    return draft(number, headers={"eta": eta})
+
+
+@pytest.fixture(autouse=True)
+def work(store: Store) -> None:
+    store.declare_queue("work")
+
+
+def test_a_delayed_message_waits_until_it_is_due(store: Store, owner: int, clock: Clock):
+    store.publish(later(clock, 60), key="work")
+
+    clock.move(59.9)
+    assert store.claim(owner, "work") == []
+    clock.move(0.2)
+    assert len(store.claim(owner, "work")) == 1
+
+
+def test_next_due_says_when_the_first_delay_ends(store: Store, clock: Clock):
+    assert store.next_due() is None
+    store.publish(later(clock, 60), key="work")
+    store.publish(later(clock, 30), key="work")
+
+    assert store.next_due() == clock() + 30
+
+
+def test_messages_that_become_due_together_come_by_their_time(
+    store: Store, owner: int, clock: Clock
+):
+    for seconds in (30, 10, 20):
+        store.publish(later(clock, seconds, seconds), key="work")
+
+    clock.move(60)
+    assert numbers(store.claim(owner, "work", limit=3)) == [10, 20, 30]
+
+
+def test_a_message_that_becomes_due_goes_behind_those_that_wait_already(
+    store: Store, owner: int, clock: Clock
+):
+    """As from a wait queue in production: its place is where it arrives, not where it was sent."""
+    store.publish(later(clock, 10, "delayed"), key="work")
+    store.publish(draft("waiting"), key="work")
+    clock.move(11)
+    store.advance()
+    store.publish(draft("new"), key="work")
+
+    assert numbers(store.claim(owner, "work", limit=3)) == ["waiting", "delayed", "new"]
+
+
+def test_a_due_message_of_high_priority_goes_first(store: Store, owner: int, clock: Clock):
+    store.publish(draft("low"), key="work")
+    delayed = later(clock, 10, "high")
+    store.publish(Draft(delayed.body, delayed.headers, {"priority": 9}), key="work")
+    clock.move(11)
+
+    assert numbers(store.claim(owner, "work")) == ["high"]
+
+
+def test_the_zone_of_an_eta_is_obeyed(store: Store, clock: Clock):
+    zone = timezone(timedelta(hours=5, minutes=30))
+    eta = datetime.fromtimestamp(clock() + 60, zone).isoformat()
+    store.publish(draft(headers={"eta": eta}), key="work")
+
+    assert store.next_due() == clock() + 60
+
+
+@pytest.mark.parametrize("eta", [None, "", "soon", 17, "2001-01-01T00:00:00+00:00"])
+def test_an_eta_that_is_past_or_unreadable_holds_nothing_back(
+    store: Store, owner: int, eta: object
+):
+    store.publish(draft(headers={"eta": eta}), key="work")
+
+    assert len(store.claim(owner, "work")) == 1
+
+
+def test_the_counts_know_a_due_message_before_anybody_claims_it(store: Store, clock: Clock):
+    store.publish(later(clock, 10), key="work")
+    [queue] = store.queues()
+    assert (queue.ready, queue.delayed) == (0, 1)
+
+    clock.move(10)
+    [queue] = store.queues()
+    [message] = store.messages("work")
+    assert (queue.ready, queue.delayed, message.state) == (1, 0, "ready")
+
+
+def test_a_message_that_waits_longer_than_its_queue_allows_becomes_a_dead_letter(
+    store: Store, owner: int, clock: Clock
+):
+    arguments = {"x-message-ttl": 5_000, "x-dead-letter-exchange": ""}
+    store.declare_queue("wait", arguments={**arguments, "x-dead-letter-routing-key": "work"})
+    store.publish(draft(1), key="wait")
+
+    assert store.next_due() == clock() + 5
+    assert store.claim(owner, "work") == []
+    clock.move(5)
+    [got] = store.claim(owner, "work")
+    assert [(d["queue"], d["reason"]) for d in got.headers["x-death"]] == [("wait", "expired")]
+
+
+def test_a_messages_own_limit_is_taken_off_and_remembered(store: Store, owner: int, clock: Clock):
+    """Otherwise it would expire again where it is meant to be read."""
+    arguments = {"x-dead-letter-exchange": "", "x-dead-letter-routing-key": "work"}
+    store.declare_queue("wait", arguments=arguments)
+    store.publish(draft(expiration="2000"), key="wait")
+
+    clock.move(2)
+    [got] = store.claim(owner, "work")
+    assert got.headers["x-death"][0]["original-expiration"] == "2000"
+    assert "expiration" not in got.properties
+
+
+def test_the_limit_on_waiting_starts_when_the_delay_ends(store: Store, clock: Clock):
+    store.declare_queue("short", arguments={"x-message-ttl": 5_000})
+    store.publish(later(clock, 60), key="short")
+
+    clock.move(61)
+    store.advance()
+    assert [message.state for message in store.messages("short")] == ["ready"]
+    clock.move(5)
+    store.advance()
+    assert store.messages("short") == []
+
+
+def test_what_a_worker_owns_does_not_expire(store: Store, owner: int, clock: Clock):
+    store.declare_queue("short", arguments={"x-message-ttl": 5_000})
+    store.publish(draft(), key="short")
+    store.claim(owner, "short")
+
+    clock.move(60)
+    store.advance()
+    assert [message.state for message in store.messages("short")] == ["owned"]
+
+
+def test_ten_thousand_years_are_no_problem(store: Store):
+    """The furthest time that an eta can say."""
+    store.publish(draft(headers={"eta": "9999-12-31T23:59:59+00:00"}), key="work")
+
+    assert store.next_due() == 253402300799.0
