@@ -96,3 +96,32 @@ def step_double(number: int) -> int:
 def step_text(number: int) -> str:
     """Second step of a workflow."""
     return f"result {number}"
+
+
+@task_framework
+def adds(first: int, second: int) -> int:
+    """A member of a join."""
+    return first + second
+
+
+@task_framework
+def sums(numbers: list[int]) -> int:
+    """The body of a join."""
+    return sum(numbers)
+
+
+@task_framework(retries=0)
+def always_fails(number: int) -> int:
+    """A step that fails for good."""
+    raise ValueError(f"no {number}")
+
+
+@task_framework
+def notes_and_waits(path: str) -> str:
+    """Write a line for each run; the first run then waits to be killed."""
+    attempt = current_attempt()
+    with open(path, "a") as file:
+        file.write(f"{attempt.number} {attempt.redelivered}\n")
+    if not attempt.redelivered:
+        time.sleep(60)
+    return "done"

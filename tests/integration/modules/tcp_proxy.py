@@ -16,10 +16,10 @@ class Proxy:
         port: The port on 127.0.0.1 where it listens.
     """
 
-    def __init__(self, host: str, port: int) -> None:
-        self._target = (host, port)
+    def __init__(self, host: str, target_port: int, *, port: int = 0) -> None:
+        self._target = (host, target_port)
         self._frozen = threading.Event()
-        self._server = socket.create_server(("127.0.0.1", 0))
+        self._server = socket.create_server(("127.0.0.1", port))
         self.port: int = self._server.getsockname()[1]
         self._sockets: list[socket.socket] = []
         threading.Thread(target=self._accept, daemon=True).start()
