@@ -32,6 +32,15 @@ class AttemptRequest(Request):  # type: ignore[misc]
 
     task: FrameworkTask
 
+    @property
+    def time_limits(self) -> tuple[None, None]:
+        """None of its own: the limits are those of the task as this worker knows it."""
+        return (None, None)
+
+    @time_limits.setter
+    def time_limits(self, value: Any) -> None:
+        """Ignore what the message says."""
+
     def maybe_expire(self) -> bool:
         """Never: an expired message is seen where the attempt would start, and leaves a result."""
         return False

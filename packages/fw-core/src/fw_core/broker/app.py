@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import threading
+import uuid
 import weakref
 from collections.abc import Callable, Mapping
 from datetime import datetime, timedelta
@@ -12,11 +13,13 @@ from typing import TYPE_CHECKING, Any
 from celery import Celery
 from celery.utils.time import maybe_make_aware
 from kombu import Exchange
+from kombu.exceptions import OperationalError
 
 from fw_core.broker.task import FrameworkTask, WorkerSide, make_task
 from fw_core.broker.topology import Topology
-from fw_core.errors import UnknownQueueError, UnknownTaskError
+from fw_core.errors import NotSent, UnknownQueueError, UnknownTaskError
 from fw_core.settings import Settings
+from fw_core.urls import safe_url
 
 if TYPE_CHECKING:
     from fw_core.declare.handle import TaskHandle
@@ -127,17 +130,32 @@ class App(Celery):  # type: ignore[misc]
         """Send by name, as Celery does; a delay is kept in the broker.
 
         Raises:
-            UnknownTaskError: this app knows tasks, but none of this name.
+            UnknownTaskError: no task of this name has been declared.
+            UnknownQueueError: ``queue`` is given and no worker declares it.
+            NotSent, MaybeSent: the message is not known to be queued.
         """
         if self._tasks.get(name) is None:
             handle = self.registry.get(name)
             if handle is None:
                 raise UnknownTaskError(name=name, known=self.registry)
             self.task_of(handle)
+        queue = options.get("queue")
+        if isinstance(queue, str):
+            known = self.check_queue(queue.removeprefix(self.topology.prefix), user=name)
+            options["queue"] = self.topology.task_queue(known)
         due = self._due(countdown, eta)
         if due is not None:
             options["fw_due"] = due
-        return super().send_task(name, args, kwargs, **options)
+        task_id = options["task_id"] = options.get("task_id") or str(uuid.uuid4())
+        try:
+            return super().send_task(name, args, kwargs, **options)
+        except OperationalError as error:  # Celery's word for a pool that stays empty
+            raise NotSent(
+                task=name,
+                task_id=task_id,
+                broker=safe_url(self.broker_url),
+                cause="all connections of this process were busy",
+            ) from error
 
     def _due(self, countdown: float | None, eta: Any) -> datetime | None:
         if eta is not None:

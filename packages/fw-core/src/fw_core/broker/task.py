@@ -55,6 +55,14 @@ class FrameworkTask(CeleryTask):  # type: ignore[misc]
         """What the task was declared with."""
         return self.handle.spec
 
+    def _get_exec_options(self) -> dict[str, Any]:
+        """What a message takes along of its task: no time limits, which are the worker's.
+
+        A message sent before a deployment must not bring the timeout of the old code.
+        """
+        options: dict[str, Any] = super()._get_exec_options()
+        return {k: v for k, v in options.items() if k not in {"time_limit", "soft_time_limit"}}
+
     def run(self, *args: Any, **kwargs: Any) -> Any:
         """Run one attempt, or the plain function where this app has no worker."""
         if self.worker_side is None:

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, ParamSpec, TypeVar
 
 from fw_core.call.arguments import Checked
 from fw_core.call.options import CallOptions
-from fw_core.errors import CallError
+from fw_core.errors import CallError, OptionError
 
 if TYPE_CHECKING:
     from fw_core.broker.app import App
@@ -35,6 +35,12 @@ def send_many(
     task: TaskHandle[P, R], calls: Iterable[Sequence[Any]], options: CallOptions
 ) -> list[TaskResult[R]]:
     """Send many calls; all are checked before the first is sent."""
+    if options.id is not None:
+        raise OptionError(
+            f"id={options.id!r} was given to many calls of {task.spec.name} at once.",
+            "Calls with one id are one call: only one of their results would be kept.",
+            "leave id out, or send each call with its own id by delay().",
+        )
     app = _app()
     checked = [task.arguments.encode(args, {}) for args in calls]
     for call in checked:
