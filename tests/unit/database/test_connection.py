@@ -12,6 +12,7 @@ from sqlalchemy.exc import OperationalError
 
 from fw_core.database.connection import Database
 from fw_core.database.engine import close_connections
+from fw_core.database.faults import store_error
 from fw_core.errors import ResultStoreError
 
 NOBODY_LISTENS = "postgresql+psycopg2://fw:s3cret@127.0.0.1:1/fw"
@@ -79,6 +80,14 @@ def test_the_password_is_never_shown(timeout: float) -> None:
     assert "fw:***@127.0.0.1" in shown
 
 
+def test_a_password_that_the_driver_repeats_is_left_out() -> None:
+    said = Exception('could not translate "fw:s3cret@db"')
+
+    error = store_error(NOBODY_LISTENS, OperationalError("SELECT 1", {}, said))
+
+    assert error.cause == 'could not translate "fw:***@db"'
+
+
 def test_a_missing_table_is_told_at_once_with_the_command_that_makes_it() -> None:
     time = Time()
 
@@ -115,6 +124,7 @@ def test_what_a_task_returned_is_not_in_the_error() -> None:
         )
 
     assert "customer" not in "".join(traceback.format_exception(told.value))
+    assert "customer" not in str(told.value.__context__)  # what an error reporter may look at
 
 
 def test_an_error_of_the_work_itself_passes_through() -> None:

@@ -3,16 +3,19 @@
 from __future__ import annotations
 
 import os
+import signal
 import threading
 from collections.abc import Callable, Iterator
+from functools import partial
 from pathlib import Path
 
 import pytest
-from sqlalchemy import event, text
+from sqlalchemy import Connection, event, text
 
 from fw_core.database import engine as engine_module
 from fw_core.database.connection import Database
 from fw_core.database.engine import close_connections, engine_for, transactional
+from fw_core.database.turns import Turns, TurnTimeout
 
 
 @pytest.fixture
@@ -39,6 +42,8 @@ def in_a_child(work: Callable[[], object]) -> str:
     read, write = os.pipe()
     child = os.fork()
     if child == 0:
+        signal.signal(signal.SIGALRM, signal.SIG_DFL)
+        signal.alarm(10)  # a child that hangs must not hold the tests
         try:
             said = repr(work())
         except BaseException as error:
@@ -65,12 +70,13 @@ def test_threads_take_turns_on_one_connection(url: str) -> None:
     database = Database(url)
     database.statement(lambda c: c.execute(text("CREATE TABLE seen (n INTEGER)")), timeout=1)
 
+    def insert(values: dict[str, int], connection: Connection) -> None:
+        connection.execute(text("INSERT INTO seen VALUES (:n)"), values)
+
     def write(thread: int) -> None:
         for n in range(25):
             values = {"n": thread * 100 + n}
-            database.transaction(
-                lambda c, v=values: c.execute(text("INSERT INTO seen VALUES (:n)"), v), timeout=30
-            )
+            database.transaction(partial(insert, values), timeout=30)
 
     threads = [threading.Thread(target=write, args=(n,)) for n in range(8)]
     for thread in threads:
@@ -85,23 +91,33 @@ def test_threads_take_turns_on_one_connection(url: str) -> None:
     assert len(made) == 1
 
 
-def test_a_busy_thread_lets_others_have_their_turn(memory: str) -> None:
+def test_a_busy_thread_lets_one_that_waits_go_first(memory: str) -> None:
     database = Database(memory)
-    done = threading.Event()
+    order: list[str] = []
+    other = threading.Thread(
+        target=lambda: database.statement(lambda c: order.append("other"), timeout=0)
+    )
 
-    def once() -> None:
-        database.statement(lambda c: c.scalar(text("SELECT 1")), timeout=0)
-        done.set()
+    def until_other_waits(_: Connection) -> None:
+        other.start()
+        while not engine_module._turns[memory]._waiting:
+            pass
 
-    other = threading.Thread(target=once)
-    other.start()
-    turns = 0
-    while not done.is_set():
-        database.statement(lambda c: c.scalar(text("SELECT 1")), timeout=0)
-        turns += 1
-
+    database.statement(until_other_waits, timeout=0)
+    database.statement(lambda c: order.append("busy"), timeout=0)
     other.join()
-    assert turns < 1000
+
+    assert order == ["other", "busy"]
+
+
+def test_a_turn_that_does_not_come_in_time_is_told_and_leaves_the_others_in_order() -> None:
+    turns = Turns()
+
+    with turns.turn(timeout=0), pytest.raises(TurnTimeout), turns.turn(timeout=0.01):
+        pytest.fail("two had the turn")
+
+    with turns.turn(timeout=0):
+        pass
 
 
 def test_a_database_in_memory_is_the_same_for_all_threads(memory: str) -> None:

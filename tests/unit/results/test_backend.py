@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
 from itertools import product
 from typing import Any
@@ -18,7 +17,7 @@ from sqlalchemy import event, text
 from fw_core.database import schema
 from fw_core.database.engine import engine_for
 from fw_core.results.backend import ResultBackend
-from fw_core.results.error import StoredError
+from fw_core.attempt.failure import AttemptFailed
 
 
 def request(task_id: str = "id-1", **given: Any) -> Context:
@@ -35,14 +34,14 @@ def request(task_id: str = "id-1", **given: Any) -> Context:
 
 
 @pytest.fixture
-def statements(backend: ResultBackend) -> Iterator[list[str]]:
+def statements(backend: ResultBackend) -> list[str]:
     """The SQL that is sent from here on, tables being there already."""
     schema.ensure_local("sqlite://")
     seen: list[str] = []
     event.listen(
         engine_for("sqlite://"), "before_cursor_execute", lambda _c, _k, sql, *_: seen.append(sql)
     )
-    yield seen
+    return seen
 
 
 def test_a_stored_result_is_one_statement(backend: ResultBackend, statements: list[str]) -> None:
@@ -87,17 +86,17 @@ def test_a_failure_raises_what_stands_for_the_tasks_error(
     backend.mark_as_failure("id-1", ZeroDivisionError("by zero"), "Traceback …", request())
 
     result = app.AsyncResult("id-1")
-    with pytest.raises(StoredError, match="ZeroDivisionError: by zero"):
+    with pytest.raises(AttemptFailed, match="ZeroDivisionError: by zero"):
         result.get(timeout=1)
     assert (result.state, result.traceback) == ("FAILURE", "Traceback …")
     assert repr(result.info) == "ZeroDivisionError('by zero')"
 
 
 def test_reading_an_error_never_imports_its_class(app: Celery, backend: ResultBackend) -> None:
-    Planted = type("system", (Exception,), {"__module__": "os"})  # noqa: N806 - a class
+    Planted = type("system", (Exception,), {"__module__": "os"})
     backend.mark_as_failure("id-1", Planted("rm"), None, request())
 
-    assert type(app.AsyncResult("id-1").result) is StoredError
+    assert type(app.AsyncResult("id-1").result) is AttemptFailed
 
 
 def test_a_retry_can_be_seen_with_its_error(app: Celery, backend: ResultBackend) -> None:

@@ -36,13 +36,13 @@ def make_tasks(app: Celery) -> Tasks:
         raise ValueError("no")
 
     def grow(self: Any, a: int) -> int:
-        self.add_to_chord(tasks.add.s(a, 100))
+        self.add_to_chord(made.add.s(a, 100))
         return a
 
     def become(self: Any, a: int) -> Any:
-        return self.replace(group(tasks.add.s(a, 1), tasks.add.s(a, 2)))
+        return self.replace(group(made.add.s(a, 1), made.add.s(a, 2)))
 
-    tasks = SimpleNamespace(
+    made = SimpleNamespace(
         add=task(add),
         same=task(same),
         total=task(total),
@@ -50,7 +50,7 @@ def make_tasks(app: Celery) -> Tasks:
         grow=task(grow, bind=True),
         become=task(become, bind=True),
     )
-    return tasks
+    return made
 
 
 @pytest.fixture(scope="module")

@@ -9,10 +9,10 @@ import pytest
 from celery.utils.serialization import get_pickleable_exception
 
 from fw_core.errors import JoinFailed
-from fw_core.results.error import (
+from fw_core.attempt.failure import (
     MESSAGE_BYTES,
     TRACEBACK_BYTES,
-    StoredError,
+    AttemptFailed,
     TaskError,
     cut_end,
     describe,
@@ -114,7 +114,7 @@ def test_a_failed_join_is_told_without_a_traceback_into_fw() -> None:
 
 
 def test_the_stand_in_for_readers_says_what_the_error_said_and_can_be_pickled() -> None:
-    error = StoredError(TaskError("shop.NoStockError", "none left", "Traceback …"))
+    error = AttemptFailed(TaskError("shop.NoStockError", "none left", "Traceback …"))
 
     again = pickle.loads(pickle.dumps(error))
 

@@ -6,6 +6,7 @@ import asyncio
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from datetime import UTC, datetime, timedelta
+from threading import get_ident
 from typing import Any
 
 import pytest
@@ -18,7 +19,7 @@ from fw_core.attempt.current import Attempt, running
 from fw_core.database.engine import engine_for
 from fw_core.errors import BlockingInTask, ResultIgnored, ResultTimeout, TaskFailed
 from fw_core.results.backend import ResultBackend
-from fw_core.results.error import TaskError
+from fw_core.attempt.failure import TaskError
 from fw_core.results.handle import TaskResult
 from fw_core.results.waiting import LONGEST_PAUSE, Clock
 
@@ -227,6 +228,21 @@ def test_aget_ends_when_its_time_is_over(result: TaskResult[Any], time: Time) ->
         asyncio.run(result.aget(timeout=2))
 
     assert sum(time.slept) == pytest.approx(2)
+
+
+def test_aget_reads_the_database_in_another_thread_than_the_loops(
+    result: TaskResult[Any], backend: ResultBackend
+) -> None:
+    backend.store_result("id-1", 1, "SUCCESS")
+    readers: set[int] = set()
+    event.listen(
+        engine_for("sqlite://"), "before_cursor_execute", lambda *_: readers.add(get_ident())
+    )
+
+    asyncio.run(result.aget())
+
+    assert readers
+    assert get_ident() not in readers
 
 
 def test_other_coroutines_go_on_while_aget_waits(app: Celery, backend: ResultBackend) -> None:

@@ -110,11 +110,11 @@ def start_worker(
 ) -> LiveWorker:
     """Start a worker with these settings; it is not ready when this returns."""
     command = [
-        *(sys.executable, "-m", "celery", "-A", "fw_worker.app", "worker"),
-        *("--concurrency", str(concurrency), "--pool", pool, "--hostname", f"{log_path.stem}@%h"),
+        *(sys.executable, "-m", "fw_worker.cli", "worker"),
+        *("--concurrency", str(concurrency), "--pool", pool),
     ]
     if queues:
-        command += ["--queues", ",".join(settings.prefix + queue for queue in queues)]
+        command += ["--queues", ",".join(queues)]
     with log_path.open("wb") as log:
         process = subprocess.Popen(  # noqa: S603 - our own command
             command,

@@ -75,13 +75,13 @@ class DeterministicWorker:
         """The queues in which something is ready, the longest waiting first."""
         self._store.advance()
         topology = self._app.topology
-        waiting: list[tuple[float, str]] = []
+        waiting: list[tuple[float, int, str]] = []
         for view in self._store.queues():
             if view.ready and view.name != topology.dead and not view.name.endswith(".pidbox"):
                 ready = [m for m in self._store.messages(view.name) if m.state == "ready"]
-                first = min((m.due for m in ready), default=0.0)
-                waiting.append((first, view.name))
-        return [name for _, name in sorted(waiting)]
+                due, number = min((m.due, m.id) for m in ready)
+                waiting.append((due, number, view.name))
+        return [name for *_, name in sorted(waiting)]
 
     @contextmanager
     def _as_worker(self) -> Iterator[None]:

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import logging
 import time
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from celery.exceptions import Ignore, Reject, Retry
@@ -110,6 +110,8 @@ def _expired(task: FrameworkTask, request: Any) -> GaveUp | None:
     if not expires:
         return None
     moment = datetime.fromisoformat(expires) if isinstance(expires, str) else expires
+    if moment.tzinfo is None:  # a foreign client's; on the wire all times are UTC
+        moment = moment.replace(tzinfo=UTC)
     if task.app.now() <= moment:
         return None
     error = Expired(task=task.name, expires=moment.isoformat(timespec="seconds"))

@@ -15,11 +15,12 @@ from celery import signals
 from celery.exceptions import WorkerLostError
 from celery.worker.request import Request
 from celery.worker.state import task_ready
+from kombu.exceptions import OperationalError
 
 from fw_core.attempt.failure import AttemptFailed
 from fw_core.attempt.outcome import GaveUp
 from fw_core.broker.task import FrameworkTask
-from fw_core.errors import SendError, TimedOut, WorkerDied
+from fw_core.errors import ResultStoreError, SendError, TimedOut, WorkerDied
 from fw_worker import attempts
 from fw_worker.ended import Ended, tell
 from fw_worker.failures import store_failure
@@ -63,6 +64,12 @@ class AttemptRequest(Request):  # type: ignore[misc]
             cause = str(error).partition(" Job: ")[0]
             self._settle_lost(WorkerDied(task=self.task.name, cause=cause))
             return None
+        if isinstance(error, _NOT_SETTLED):
+            # The body is done, its outcome could not be kept: the message must not be lost with it.
+            task_ready(self)
+            _logger.error("%s[%s] stays in its queue: %s", self.name, self.id, _first_line(error))
+            self.reject(requeue=True)
+            return None
         return super().on_failure(exc_info, send_failed_event, return_ok)
 
     def _settle_lost(self, error: TimedOut | WorkerDied) -> None:
@@ -104,6 +111,13 @@ class AttemptRequest(Request):  # type: ignore[misc]
             einfo=None,
         )
 
+
+def _first_line(error: BaseException) -> str:
+    return str(error).partition("\n")[0]
+
+
+_NOT_SETTLED = (ResultStoreError, SendError, OperationalError)
+"""What keeps a settled attempt from being told: the result store or the broker is away."""
 
 _KEPT = (
     "id", "task", "retries", "root_id", "parent_id", "group", "group_index", "hostname",

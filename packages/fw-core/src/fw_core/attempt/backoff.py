@@ -29,7 +29,7 @@ def exponential(base: float) -> Backoff:
     Raises:
         PolicyError: ``base`` is below 1 or no finite number, when the task is declared.
     """
-    if not math.isfinite(base) or base < 1:
+    if not 1 <= base < math.inf:  # NaN is neither
         raise PolicyError(
             f"backoff must be a number of at least 1, got {base!r}.",
             "The wait before retry n is backoff ** n seconds: below 1 it would shrink to nothing.",

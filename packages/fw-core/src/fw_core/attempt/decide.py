@@ -6,6 +6,7 @@ import random
 from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import datetime
+from typing import Any
 
 from fw_core.attempt.outcome import GaveUp, RetryIn
 from fw_core.attempt.policy import RetryPolicy
@@ -59,6 +60,8 @@ def decide(
         retry_after_limit: Seconds that a ``Retry-After`` may ask for at most.
         draw: Gives the jitter, from 0 up to 1.
     """
+    if isinstance(error, BaseExceptionGroup):
+        error = _signal_in(error) or error
     if isinstance(error, GiveUp):
         return GaveUp(error, "the task gave up")
     if isinstance(error, RetryLater):
@@ -79,6 +82,17 @@ def decide(
         asked = min(asked, retry_after_limit)
         stated, seconds = max(stated, asked), max(seconds, asked)
     return RetryIn(seconds, stated, error)
+
+
+def _signal_in(group: BaseExceptionGroup[Any]) -> BaseException | None:
+    """What a body meant that raised its signal inside an ``asyncio.TaskGroup``."""
+    for kind in (GiveUp, RetryLater):
+        found: BaseException | None = group.subgroup(kind)
+        while isinstance(found, BaseExceptionGroup):
+            found = found.exceptions[0]
+        if found is not None:
+            return found
+    return None
 
 
 def _spent(policy: RetryPolicy) -> str:

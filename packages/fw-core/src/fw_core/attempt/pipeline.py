@@ -13,9 +13,10 @@ from __future__ import annotations
 import asyncio
 import contextvars
 import functools
+import inspect
 import logging
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Coroutine
 from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Any
@@ -23,7 +24,6 @@ from typing import Any
 from fw_core.attempt.current import Attempt, running
 from fw_core.attempt.decide import Tries, decide
 from fw_core.attempt.outcome import Outcome, Succeeded
-from fw_core.attempt.signals import GiveUp, RetryLater
 from fw_core.call import plain
 from fw_core.call.arguments import Arguments
 from fw_core.declare.spec import TaskSpec
@@ -92,6 +92,8 @@ def with_plain_result(body: Body) -> Body:
 
     def wrapped(run: Run) -> Any:
         value = body(run)
+        if inspect.isgenerator(value) or inspect.isasyncgen(value):  # nothing has been done
+            raise ReturnError(task=run.spec.name, shown=plain.show(value))
         try:
             return run.arguments.returns.encode("result", value)
         except plain.NotPlainError:
@@ -115,8 +117,11 @@ def with_plain_result(body: Body) -> Body:
 def call_function(run: Run) -> Any:
     """Call the team's function; an ``async def`` is run to its end, on every pool."""
     if run.spec.is_async:
-        return _run_async(run)
-    return run.spec.function(*run.args, **run.kwargs)
+        return _run_async(run, run.spec.function(*run.args, **run.kwargs))
+    value = run.spec.function(*run.args, **run.kwargs)
+    if inspect.iscoroutine(value):  # a decorator around an async def, itself a plain function
+        return _run_async(run, value)
+    return value
 
 
 def attempt(
@@ -127,6 +132,7 @@ def attempt(
     retry_after_limit: float,
     limit_time: Wrapper = lambda body: body,
     passes: tuple[type[BaseException], ...] = (),
+    is_leaving: Callable[[], bool] = lambda: False,
 ) -> Outcome:
     """Make one attempt and say how it ended.
 
@@ -137,15 +143,21 @@ def attempt(
         retry_after_limit: Seconds that a ``Retry-After`` may ask for at most.
         limit_time: Stops the body at the task's timeout, in the way that this worker can.
         passes: Exceptions that are no outcome and go on to the caller.
+        is_leaving: Whether this process was told to end: what the body then raised is no outcome
+            either, for the body was not run to its end.
     """
     body = compose(with_context, with_checked_arguments, with_plain_result, limit_time)(
         call_function
     )
     try:
         return Succeeded(body(run))
+    except (KeyboardInterrupt, GeneratorExit):
+        raise
     except passes:
         raise
-    except (Exception, RetryLater, GiveUp, SystemExit) as error:
+    except BaseException as error:
+        if is_leaving():
+            raise
         return decide(
             error,
             run.spec.policy,
@@ -155,13 +167,13 @@ def attempt(
         )
 
 
-def _run_async(run: Run) -> Any:
+def _run_async(run: Run, coroutine: Coroutine[Any, Any, Any]) -> Any:
     seconds = run.spec.timeout.total_seconds()
 
     async def main() -> Any:
         try:
             async with asyncio.timeout(seconds) as limit:
-                return await run.spec.function(*run.args, **run.kwargs)
+                return await coroutine
         except TimeoutError:
             if limit.expired():
                 raise TimedOut(task=run.spec.name, seconds=seconds) from None

@@ -55,9 +55,23 @@ class RetryPolicy:
         for option in ("retry_on", "give_up_on"):
             object.__setattr__(self, option, _error_classes(getattr(self, option), option))
         object.__setattr__(self, "max_delay", _max_delay(self.max_delay))
+        if isinstance(self.backoff, list):  # frozen means frozen
+            object.__setattr__(self, "backoff", tuple(self.backoff))
         object.__setattr__(self, "_stated", capped(_backoff(self.backoff), self.max_seconds))
         for retry in range(1, min(self.retries, _CHECKED_RETRIES) + 1):
+            self._try_backoff(retry)
+
+    def _try_backoff(self, retry: int) -> None:
+        try:
             self._stated(retry)
+        except PolicyError:
+            raise
+        except Exception as error:
+            raise PolicyError(
+                f"backoff({retry}) failed: {type(error).__name__}: {error}.",
+                "It is called with the number of the retry, from 1, to learn how long to wait.",
+                "backoff=lambda n: 10.0 * n",
+            ) from error
 
     @property
     def max_seconds(self) -> float:
@@ -102,8 +116,14 @@ def register_policy(name: str, policy: RetryPolicy) -> RetryPolicy:
     """Give a policy a name that tasks can use: ``@task_framework(policy="network")``.
 
     Raises:
-        PolicyError: another policy has that name.
+        PolicyError: another policy has that name, or it is no policy.
     """
+    if not isinstance(policy, RetryPolicy) or not isinstance(name, str) or not name:
+        raise PolicyError(
+            f"register_policy takes a name and a RetryPolicy, got {name!r} and {policy!r}.",
+            "Tasks find the policy by its name.",
+            'register_policy("network", RetryPolicy(retries=5))',
+        )
     known = _named.setdefault(name, policy)
     if known != policy:
         raise PolicyError(

@@ -21,12 +21,15 @@ def retry_after(error: BaseException, *, now: datetime) -> float | None:
         error: Any exception; one with a ``response`` of status 429 or 503 is looked into.
         now: The time to count an HTTP date from, with a time zone.
     """
-    response = getattr(error, "response", None)
-    status = getattr(response, "status_code", getattr(response, "status", None))
-    if status not in _ASKS_TO_WAIT:
+    try:
+        response = getattr(error, "response", None)
+        status = getattr(response, "status_code", getattr(response, "status", None))
+        if status not in _ASKS_TO_WAIT:
+            return None
+        header = _header(getattr(response, "headers", None))
+        return None if header is None else parse(header, now=now)
+    except Exception:  # the error's own attributes are code of others: it must not change the error
         return None
-    header = _header(getattr(response, "headers", None))
-    return None if header is None else parse(header, now=now)
 
 
 def parse(header: str, *, now: datetime) -> float | None:
@@ -53,7 +56,7 @@ def parse(header: str, *, now: datetime) -> float | None:
 def _until(text: str, now: datetime) -> float:
     try:
         date = parsedate_to_datetime(text)
-    except (ValueError, TypeError):
+    except (ValueError, TypeError, OverflowError):
         return math.nan
     if date.tzinfo is None:
         date = date.replace(tzinfo=UTC)
@@ -61,10 +64,7 @@ def _until(text: str, now: datetime) -> float:
 
 
 def _header(headers: Any) -> str | None:
-    try:
-        for name, value in headers.items():
-            if str(name).lower() == "retry-after":
-                return str(value)
-    except (AttributeError, TypeError, ValueError):
-        return None
+    for name, value in headers.items():
+        if str(name).lower() == "retry-after":
+            return str(value)
     return None

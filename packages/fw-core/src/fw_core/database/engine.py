@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator
+from collections.abc import Generator
 from contextlib import contextmanager
 from pathlib import Path
 from threading import Lock
@@ -47,7 +47,7 @@ def engine_for(url: str) -> Engine:
 
 
 @contextmanager
-def turn_on(url: str) -> Iterator[Engine]:
+def turn_on(url: str) -> Generator[Engine, None, None]:
     """Wait for this thread's turn on the connection to ``url``, and give its engine."""
     with _lock:
         turns = _turns.setdefault(url, Turns())

@@ -2,7 +2,7 @@
 
 They are written for two databases and for grouped writes: a row carries all of its values, no
 column is filled in by the database, and JSON is kept as text. (``jsonb`` would reorder keys and
-refuse ``"\\u0000"``; a result must come back as it was returned.)
+refuse a NUL in a text; a result must come back as it was returned.)
 """
 
 from __future__ import annotations
@@ -21,11 +21,13 @@ class Moment(TypeDecorator[datetime]):
     cache_ok = True
 
     def process_bind_param(self, value: datetime | None, dialect: Dialect) -> datetime | None:
+        """Write UTC where the zone is not kept."""
         if value is None or dialect.name != "sqlite":
             return value
         return value.astimezone(UTC).replace(tzinfo=None)
 
     def process_result_value(self, value: Any, dialect: Dialect) -> datetime | None:
+        """Read what has no zone as UTC."""
         if value is None:
             return None
         moment: datetime = value

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Iterator
+from collections.abc import Generator
 from contextlib import contextmanager
 from threading import Lock
 
@@ -24,7 +24,7 @@ class Turns:
         self._waiting: deque[Lock] = deque()
 
     @contextmanager
-    def turn(self, *, timeout: float) -> Iterator[None]:
+    def turn(self, *, timeout: float) -> Generator[None, None, None]:
         """Wait for the turn and keep it inside the ``with`` block.
 
         Raises:

@@ -22,7 +22,7 @@ from celery.exceptions import TimeoutError as CeleryTimeout
 from celery.result import result_from_tuple
 
 from fw_core import urls
-from fw_core.results.error import StoredError, describe
+from fw_core.attempt.failure import AttemptFailed, describe
 from fw_core.results.rows import FINAL, WITH_ERROR, ResultRow, meta_of, row_of
 from fw_core.results.waiting import REAL_CLOCK, pauses
 
@@ -208,7 +208,7 @@ class ResultBackend(_Base):  # type: ignore[misc]
         """Stand in for a stored error; no class is ever imported for it."""
         if exc is None or isinstance(exc, BaseException):
             return exc
-        return StoredError(describe(exc))
+        return AttemptFailed(describe(exc))
 
     # Waiting
 

@@ -9,10 +9,11 @@ from typing import Any, Generic, TypeVar
 
 from fw_core.attempt.current import attempt_or_none
 from fw_core.errors import BlockingInTask, ResultIgnored, ResultTimeout, TaskFailed
-from fw_core.results.error import TaskError, describe
+from fw_core.attempt.failure import TaskError, describe
 from fw_core.results.waiting import REAL_CLOCK, Clock, pauses
 
 R = TypeVar("R")
+T = TypeVar("T")
 
 _FAILED = frozenset({"FAILURE", "REVOKED"})
 _ENDED = _FAILED | {"SUCCESS"}
@@ -111,7 +112,7 @@ class TaskResult(Generic[R]):
             await self._clock.asleep(pause)
 
     @staticmethod
-    def wait_for(results: Iterable[TaskResult[R]], timeout: float = 60) -> list[R]:
+    def wait_for(results: Iterable[TaskResult[T]], timeout: float = 60) -> list[T]:
         """Wait until several tasks have ended and return what they returned, in order.
 
         Each look is one statement, however many are waited for.
@@ -123,7 +124,7 @@ class TaskResult(Generic[R]):
             BlockingInTask: this is a task itself.
             ResultStoreError: the result database cannot be read.
         """
-        waited: list[TaskResult[R]] = list(results)
+        waited: list[TaskResult[T]] = list(results)
         if not waited:
             return []
         waited[0]._refuse_in_task()

@@ -24,7 +24,7 @@ from celery.result import GroupResult
 from kombu.exceptions import OperationalError
 
 from fw_core.errors import JoinFailed, JoinSizeUnknown, ResultStoreError, SendError
-from fw_core.results.error import TaskError, describe
+from fw_core.attempt.failure import TaskError, describe
 from fw_core.results.rows import FAILURES, decode
 
 if TYPE_CHECKING:
@@ -159,11 +159,13 @@ def _values(
 
 def _nested(result: Any, values: dict[str, Any]) -> Any:
     if isinstance(result, GroupResult):
-        return [_nested(child, values) for child in result.results]
+        children: Any = result.results
+        return [_nested(child, values) for child in children]
     return values.get(result.id)
 
 
 def _count(result: Any) -> int:
     if isinstance(result, GroupResult):
-        return sum(_count(child) for child in result.results)
+        children: Any = result.results
+        return sum(_count(child) for child in children)
     return 1

@@ -9,7 +9,7 @@ from typing import Any
 
 from kombu.utils.json import object_hook
 
-from fw_core.results.error import StoredError, TaskError, describe
+from fw_core.attempt.failure import AttemptFailed, TaskError, describe
 
 SUCCESS = "SUCCESS"
 FAILURES = frozenset({"FAILURE", "REVOKED"})
@@ -105,7 +105,7 @@ def meta_of(row: ResultRow | None, task_id: str) -> dict[str, Any]:
     return {
         "task_id": row.task_id,
         "status": row.state,
-        "result": StoredError(error) if error else decode(row.result),
+        "result": AttemptFailed(error) if error else decode(row.result),
         "traceback": row.traceback,
         "children": decode(row.children),
         "date_done": row.finished_at,
