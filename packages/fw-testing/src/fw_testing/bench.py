@@ -55,16 +55,16 @@ class Bench:
         self.worker.run_next()
         return self.ran[before] if len(self.ran) > before else None
 
-    def drain(self) -> list[Ran]:
+    def drain(self, most: int = MOST_STEPS) -> list[Ran]:
         """Run what is ready until nothing is; the time stands still."""
         before = len(self.ran)
-        self._run(through_time=False)
+        self._run(most, through_time=False)
         return self.ran[before:]
 
     def rest(self) -> list[Ran]:
         """Run everything; where only delayed messages are left, move the time to the next."""
         before = len(self.ran)
-        self._run(through_time=True)
+        self._run(MOST_STEPS, through_time=True)
         return self.ran[before:]
 
     def next_in(self) -> float | None:
@@ -86,8 +86,8 @@ class Bench:
         """The dead letters, oldest first."""
         return [self._dead(view) for view in self._store.messages(self.app.topology.dead)]
 
-    def _run(self, *, through_time: bool) -> None:
-        for _ in range(MOST_STEPS):
+    def _run(self, most: int, *, through_time: bool) -> None:
+        for _ in range(most):
             if self.worker.is_ready():
                 self.worker.run_next()
                 continue
@@ -95,7 +95,7 @@ class Bench:
             if wait is None:
                 return
             self.clock.advance(wait)
-        raise NeverAtRest(steps=MOST_STEPS, last=self.ran[-1].task if self.ran else "none")
+        raise NeverAtRest(steps=most, last=self.ran[-1].task if self.ran else "none")
 
     def note_sent(self, sender: str, body: Any, headers: Any, routing_key: str) -> None:
         """Remember a call that was published; what a worker sends again is none."""

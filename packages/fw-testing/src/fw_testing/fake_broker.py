@@ -9,7 +9,7 @@ from typing import Any
 
 from fw_core.declare.handle import TaskHandle
 
-from fw_testing.bench import Bench, bench
+from fw_testing.bench import MOST_STEPS, Bench, bench
 from fw_testing.clock import VirtualClock
 from fw_testing.errors import NotSentAssertion, NothingReady
 from fw_testing.records import DeadLetter, Message, Ran
@@ -61,13 +61,16 @@ class FakeBroker:
             raise NothingReady(next_in=self._world.next_in())
         return self._world.run_next()
 
-    def drain(self) -> list[Ran]:
+    def drain(self, *, most: int = MOST_STEPS) -> list[Ran]:
         """Run all that is ready, also what it sends, until nothing is; time stands still.
+
+        Args:
+            most: How many messages may run before it counts as endless.
 
         Raises:
             NeverAtRest: tasks keep sending tasks.
         """
-        return self._world.drain()
+        return self._world.drain(most)
 
     def advance(self, seconds: float | timedelta) -> None:
         """Move the time; what is due by then is ready, and runs when it is told to."""
