@@ -44,7 +44,7 @@ def _rebuild(
     return error
 
 
-def nearest(name: str, known: Iterable[str]) -> list[str]:
+def nearest(name: object, known: Iterable[str]) -> list[str]:
     """The known names that look most like ``name``, best first.
 
     >>> nearest("biling", ["default", "bulk", "billing"])

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from functools import cache
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from tomllib import TOMLDecodeError
+from typing import Annotated, Any, Literal, Self
 
-from pydantic import Field, ValidationError, field_validator
+from pydantic import Field, ValidationError, field_validator, model_validator
 from pydantic_settings import (
     BaseSettings,
     NoDecode,
@@ -16,7 +18,7 @@ from pydantic_settings import (
 )
 
 from fw_core import urls
-from fw_core.errors import SettingsError
+from fw_core.errors import MissingServerError, SettingsError, nearest
 
 Names = Annotated[tuple[str, ...], NoDecode]
 
@@ -54,6 +56,9 @@ class Settings(BaseSettings):
 
     prefix: str = ""
     """Put before every name on the broker, so that several systems can share one vhost."""
+
+    require_servers: bool = False
+    """Refuse to start without RabbitMQ and PostgreSQL; the worker image sets it."""
 
     directory: Path = Path(".fw")
     """Where the local transport and its results live when a URL is not set."""
@@ -96,8 +101,23 @@ class Settings(BaseSettings):
     def _database(cls, url: str) -> str:
         return urls.database_url(url) if url else url
 
+    @model_validator(mode="after")
+    def _servers(self) -> Self:
+        if self.require_servers:
+            missing = [
+                name
+                for name, is_missing in (
+                    ("FW_BROKER_URL", self.is_local),
+                    ("FW_DATABASE_URL", not self.database_url.startswith("postgresql")),
+                )
+                if is_missing
+            ]
+            if missing:
+                raise MissingServerError(missing=missing)
+        return self
+
     @classmethod
-    def settings_customise_sources(
+    def settings_customise_sources(  # noqa: D102 - pydantic's own hook
         cls,
         settings_cls: type[BaseSettings],
         init_settings: PydanticBaseSettingsSource,
@@ -110,6 +130,12 @@ class Settings(BaseSettings):
             env_settings,
             PyprojectTomlConfigSettingsSource(settings_cls),
         )
+
+    def __repr_args__(self) -> Iterator[tuple[str | None, Any]]:
+        """Its values for people and logs: URLs without their passwords."""
+        for name, value in super().__repr_args__():
+            is_url = name is not None and name.endswith("_url") and value
+            yield name, urls.safe_url(value) if is_url else value
 
     @property
     def is_local(self) -> bool:
@@ -125,18 +151,38 @@ def read_settings(**given: Any) -> Settings:
     """
     try:
         return Settings(**given)
+    except (TOMLDecodeError, AttributeError) as error:  # the latter where [tool.fw] is no table
+        raise SettingsError(
+            f"pyproject.toml cannot be read: {error}.",
+            "fw looks for its settings in the table [tool.fw].",
+            "correct it, or remove it from this directory and those above.",
+        ) from error
     except ValidationError as error:
         first = error.errors(include_url=False, include_input=False)[0]
         name = ".".join(str(part) for part in first["loc"]) or "?"
         cause = first.get("ctx", {}).get("error")
         if isinstance(cause, SettingsError):
             raise cause from None
+        if first["type"] == "extra_forbidden":
+            raise _unknown(name) from None
         raise SettingsError(
             f"The setting {name!r} cannot be used: {first['msg']}.",
             "fw does not start with a setting that it would have to guess.",
             f"correct FW_{name.upper()} in the environment, or {name} under [tool.fw] "
             "in pyproject.toml.",
         ) from None
+
+
+def _unknown(name: str) -> SettingsError:
+    settings = sorted(Settings.model_fields)
+    matches = nearest(name, settings)
+    return SettingsError(
+        f"fw has no setting {name!r}." + (f" Did you mean {matches[0]!r}?" if matches else ""),
+        "A misspelt setting would silently leave the default in force.",
+        f"use {matches[0]} under [tool.fw] in pyproject.toml."
+        if matches
+        else f"one of: {', '.join(settings)}.",
+    )
 
 
 @cache

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from urllib.parse import SplitResult, urlsplit, urlunsplit
+from urllib.parse import SplitResult, urlsplit
 
 from fw_core.errors import SettingsError
 
@@ -68,36 +68,56 @@ def database_url(url: str) -> str:
 def safe_url(url: str) -> str:
     """Return ``url`` without its password, for logs and errors.
 
+    The query goes too, since drivers take passwords there. What cannot be read for certain, such
+    as a password with a ``/`` in it, is not shown at all.
+
     >>> safe_url("amqp://guest:secret@localhost:5672/shop")
     'amqp://guest:***@localhost:5672/shop'
+    >>> safe_url("amqp://guest:sec/ret@localhost:5672/shop")
+    'amqp://***'
     >>> safe_url("no url at all, maybe a secret")
     '<not a URL>'
     """
     try:
         parts = urlsplit(url)
-        password = parts.password
     except ValueError:
         return "<not a URL>"
-    if not parts.scheme:
+    if not parts.scheme or "://" not in url:
         return "<not a URL>"
-    if password is None:
-        return url.split("?", 1)[0] if "password" in parts.query else url
-    user, _, host = parts.netloc.rpartition("@")
-    netloc = f"{user.split(':', 1)[0]}:***@{host}"
-    return urlunsplit((parts.scheme, netloc, parts.path, "", ""))
+    if _is_file(parts):
+        return url.partition("?")[0]
+    if not _is_readable(parts):
+        return f"{parts.scheme}://***"
+    user, at, host = parts.netloc.rpartition("@")
+    name, colon, _ = user.partition(":")
+    return f"{parts.scheme}://{name}{colon and ':***'}{at}{host}{parts.path}"
+
+
+def _is_file(parts: SplitResult) -> bool:
+    return not parts.netloc and parts.scheme.removeprefix("db+") in {"sqlite", "local"}
+
+
+def _is_readable(parts: SplitResult) -> bool:
+    """Whether it is certain where the password ends; an @ further on may end it as well."""
+    try:
+        _ = parts.port
+    except ValueError:
+        return False
+    return not any("@" in part for part in (parts.path, parts.query, parts.fragment))
 
 
 def _split(url: str, *, setting: str, example: str) -> SplitResult:
     try:
         parts = urlsplit(url)
-        _ = parts.port
     except ValueError:  # its text can hold a part of the password
+        parts = None
+    if parts is None or not (_is_file(parts) or _is_readable(parts)):
         raise SettingsError(
             f"{setting} is not a URL: its host or port cannot be read.",
             "Nothing can be reached by it. (A password with /, #, ? or @ must be percent-encoded.)",
             f"{setting}={example}",
-        ) from None
-    if not parts.scheme:
+        )
+    if not parts.scheme or "://" not in url:
         raise SettingsError(
             f"{setting} is not a URL: it has no scheme.",
             "Nothing can be reached by it.",

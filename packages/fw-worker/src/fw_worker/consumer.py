@@ -11,6 +11,8 @@ from celery.worker.consumer.connection import Connection
 
 from fw_core.attempt.failure import AttemptFailed
 from fw_core.errors import UnknownTaskMessage
+from fw_worker.broker_connection import wait_for_broker
+from fw_worker.broker_version import SayWhatTheBrokerCannot
 from fw_worker.failures import store_failure
 
 _logger = logging.getLogger("fw.worker")
@@ -38,12 +40,18 @@ class WorkerConsumer(Consumer):  # type: ignore[misc]
 
         default_steps = [  # noqa: RUF012 - Celery's own form
             step for step in Consumer.Blueprint.default_steps if "delayed_delivery" not in step
-        ] + [DeclareTopology]
+        ] + [DeclareTopology, SayWhatTheBrokerCannot]
 
     def __init__(self, *args: Any, worker_options: Any = None, **kwargs: Any) -> None:
         # Neighbourhood talk between workers costs a second at start and a fifth of the speed.
         quiet = {"without_mingle": True, "without_gossip": True}
         super().__init__(*args, worker_options={**(worker_options or {}), **quiet}, **kwargs)
+
+    def ensure_connected(self, conn: Any) -> Any:
+        """Wait for a broker that does not answer, in our words and never longer than needed."""
+        wait_for_broker(conn, self.app.broker_url)
+        self.first_connection_attempt = False
+        return conn
 
     def on_decode_error(self, message: Any, exc: Exception) -> None:
         """Keep what is not JSON as a dead letter; Celery would acknowledge it, that is lose it."""
@@ -76,6 +84,4 @@ class WorkerConsumer(Consumer):  # type: ignore[misc]
             {"id": task_id, "task": name, "retries": message.headers.get("retries") or 0},
             then=lambda: message.reject_log_error(_logger, self.connection_errors),
         )
-        signals.task_unknown.send(
-            sender=self, message=message, exc=exc, name=name, id=task_id
-        )
+        signals.task_unknown.send(sender=self, message=message, exc=exc, name=name, id=task_id)

@@ -7,6 +7,7 @@ import logging
 import os
 import sys
 import time
+from types import TracebackType
 from typing import Any
 
 from celery import signals
@@ -14,6 +15,8 @@ from celery import signals
 from fw_core.attempt.current import attempt_or_none
 from fw_core.settings import Settings
 from fw_worker import celery_lines
+
+_FRAMES_OF_FW = ("fw_core.attempt", "fw_worker.time_limit")
 
 
 def configure(settings: Settings) -> None:
@@ -29,7 +32,7 @@ def configure(settings: Settings) -> None:
     root = logging.getLogger()
     root.handlers[:] = [handler]
     root.setLevel(settings.log_level)
-    celery_lines.quiet()
+    celery_lines.tame(handler)
 
 
 def formatter(settings: Settings) -> logging.Formatter:
@@ -62,7 +65,7 @@ class HumanFormatter(logging.Formatter):
         if task_id := context.get("task_id"):
             line += f" [{task_id}]"
         if record.exc_info:
-            line += "\n" + self.formatException(record.exc_info)
+            line += "\n" + self.formatException(_own_part(record.exc_info))
         return line
 
 
@@ -85,8 +88,22 @@ class JsonFormatter(logging.Formatter):
             **_context(record),
         }
         if record.exc_info:
-            fields["traceback"] = self.formatException(record.exc_info)
+            fields["traceback"] = self.formatException(_own_part(record.exc_info))
         return json.dumps(fields, ensure_ascii=False, default=str)
+
+
+_Raised = tuple[type[BaseException], BaseException, TracebackType | None] | tuple[None, None, None]
+
+
+def _own_part(raised: _Raised) -> _Raised:
+    """Leave out the frames of fw through which a task's body was called."""
+    kind, error, trace = raised
+    own = trace
+    while own is not None and own.tb_frame.f_globals.get("__name__", "").startswith(_FRAMES_OF_FW):
+        own = own.tb_next
+    if kind is None or error is None:
+        return raised
+    return kind, error, own or trace
 
 
 def _context(record: logging.LogRecord) -> dict[str, Any]:

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import importlib
-import os
 import sys
 from collections.abc import Sequence
+from pathlib import Path
 
 from fw_core.errors import FrameworkError, SettingsError, TaskModuleError
 from fw_core.settings import Settings, read_settings
@@ -35,8 +35,9 @@ def import_task_modules(settings: Settings) -> None:
         TaskModuleError: one cannot be imported; it names the module and why.
         DeclarationError, DuplicateTaskError, PolicyError: a task in it cannot be one.
     """
-    if os.getcwd() not in sys.path and "" not in sys.path:
-        sys.path.insert(0, os.getcwd())
+    here = str(Path.cwd())
+    if here not in sys.path and "" not in sys.path:
+        sys.path.insert(0, here)
     for module in settings.task_modules:
         try:
             importlib.import_module(module)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Generator
 from contextlib import contextmanager
 from contextvars import ContextVar
 from dataclasses import dataclass
@@ -68,7 +68,7 @@ def attempt_or_none() -> Attempt | None:
 
 
 @contextmanager
-def running(attempt: Attempt) -> Iterator[None]:
+def running(attempt: Attempt) -> Generator[None]:
     """Make ``attempt`` the current one while a body runs."""
     token = _current.set(attempt)
     try:

@@ -6,7 +6,7 @@ import random
 from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Any
+from typing import Any, cast
 
 from fw_core.attempt.outcome import GaveUp, RetryIn
 from fw_core.attempt.policy import RetryPolicy
@@ -60,8 +60,7 @@ def decide(
         retry_after_limit: Seconds that a ``Retry-After`` may ask for at most.
         draw: Gives the jitter, from 0 up to 1.
     """
-    if isinstance(error, BaseExceptionGroup):
-        error = _signal_in(error) or error
+    error = _meant(error)
     if isinstance(error, GiveUp):
         return GaveUp(error, "the task gave up")
     if isinstance(error, RetryLater):
@@ -84,15 +83,18 @@ def decide(
     return RetryIn(seconds, stated, error)
 
 
-def _signal_in(group: BaseExceptionGroup[Any]) -> BaseException | None:
+def _meant(error: BaseException) -> BaseException:
     """What a body meant that raised its signal inside an ``asyncio.TaskGroup``."""
+    if not isinstance(error, BaseExceptionGroup):
+        return error
+    group = cast("BaseExceptionGroup[Any]", error)
     for kind in (GiveUp, RetryLater):
         found: BaseException | None = group.subgroup(kind)
         while isinstance(found, BaseExceptionGroup):
             found = found.exceptions[0]
         if found is not None:
             return found
-    return None
+    return group
 
 
 def _spent(policy: RetryPolicy) -> str:

@@ -171,8 +171,9 @@ def _run_async(run: Run, coroutine: Coroutine[Any, Any, Any]) -> Any:
     seconds = run.spec.timeout.total_seconds()
 
     async def main() -> Any:
+        limit = asyncio.timeout(seconds)
         try:
-            async with asyncio.timeout(seconds) as limit:
+            async with limit:
                 return await coroutine
         except TimeoutError:
             if limit.expired():

@@ -7,7 +7,7 @@ import random
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from datetime import timedelta
-from typing import Any
+from typing import Any, cast
 
 from fw_core.attempt.backoff import Backoff, capped, check_wait, exponential, jittered, listed
 from fw_core.errors import PolicyError, nearest
@@ -55,9 +55,10 @@ class RetryPolicy:
         for option in ("retry_on", "give_up_on"):
             object.__setattr__(self, option, _error_classes(getattr(self, option), option))
         object.__setattr__(self, "max_delay", _max_delay(self.max_delay))
-        if isinstance(self.backoff, list):  # frozen means frozen
-            object.__setattr__(self, "backoff", tuple(self.backoff))
-        object.__setattr__(self, "_stated", capped(_backoff(self.backoff), self.max_seconds))
+        backoff: Any = self.backoff
+        if isinstance(backoff, list):  # frozen means frozen
+            object.__setattr__(self, "backoff", tuple(cast("list[Any]", backoff)))
+        object.__setattr__(self, "_stated", capped(_backoff(backoff), self.max_seconds))
         for retry in range(1, min(self.retries, _CHECKED_RETRIES) + 1):
             self._try_backoff(retry)
 
@@ -109,6 +110,15 @@ class RetryPolicy:
         return isinstance(error, self.retry_on) and not isinstance(error, self.give_up_on)
 
 
+def _check_named(name: Any, policy: Any) -> None:
+    if not isinstance(policy, RetryPolicy) or not isinstance(name, str) or not name:
+        raise PolicyError(
+            f"register_policy takes a name and a RetryPolicy, got {name!r} and {policy!r}.",
+            "Tasks find the policy by its name.",
+            'register_policy("network", RetryPolicy(retries=5))',
+        )
+
+
 _named: dict[str, RetryPolicy] = {}
 
 
@@ -118,12 +128,7 @@ def register_policy(name: str, policy: RetryPolicy) -> RetryPolicy:
     Raises:
         PolicyError: another policy has that name, or it is no policy.
     """
-    if not isinstance(policy, RetryPolicy) or not isinstance(name, str) or not name:
-        raise PolicyError(
-            f"register_policy takes a name and a RetryPolicy, got {name!r} and {policy!r}.",
-            "Tasks find the policy by its name.",
-            'register_policy("network", RetryPolicy(retries=5))',
-        )
+    _check_named(name, policy)
     known = _named.setdefault(name, policy)
     if known != policy:
         raise PolicyError(
@@ -158,7 +163,7 @@ def _backoff(spec: Any) -> Backoff:
         source = f"backoff={getattr(spec, '__qualname__', spec)!s}"
         return lambda retry: check_wait(spec(retry), source=f"{source}({retry})")
     if isinstance(spec, (list, tuple)):
-        return listed(spec)
+        return listed(cast("Sequence[float]", spec))
     if isinstance(spec, (int, float)) and not isinstance(spec, bool):
         return exponential(spec)
     raise PolicyError(
@@ -199,7 +204,7 @@ def _max_delay(max_delay: Any) -> float:
 
 
 def _error_classes(given: Any, option: str) -> tuple[type[BaseException], ...]:
-    classes = given if isinstance(given, (tuple, list)) else (given,)
+    classes: Any = given if isinstance(given, (tuple, list)) else (given,)
     for error in classes:
         if not (isinstance(error, type) and issubclass(error, BaseException)):
             raise PolicyError(

@@ -7,6 +7,7 @@ them, or the task would count as done and run again as well.
 from __future__ import annotations
 
 from datetime import timedelta
+from typing import Any
 
 from fw_core.errors import OptionError
 
@@ -52,7 +53,7 @@ class GiveUp(BaseException):
         super().__init__(reason)
 
 
-def _times(given: int) -> int:
+def _times(given: Any) -> int:
     if isinstance(given, bool) or not isinstance(given, int) or given < 1:
         raise OptionError(
             f"RetryLater was given max_times={given!r}.",
@@ -62,7 +63,7 @@ def _times(given: int) -> int:
     return given
 
 
-def _seconds(given: float | timedelta) -> float:
+def _seconds(given: Any) -> float:
     seconds = given.total_seconds() if isinstance(given, timedelta) else given
     if (
         isinstance(seconds, bool)

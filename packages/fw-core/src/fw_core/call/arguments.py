@@ -149,14 +149,15 @@ class Arguments:
             return plain.carrier(annotation)
         except plain.NotCarriedError as error:
             shown = plain.type_name(annotation)
+            if parameter == "return":
+                fix = "return plain values, such as its id."
+            else:
+                fix = f"take an identifier and load the object inside the task: {parameter}_id: int"
             raise DeclarationError(
                 f"{self._name}: {'the result' if parameter == 'return' else repr(parameter)} "
                 f"is annotated {shown}, which JSON cannot carry ({error}).",
                 "Messages and results travel as JSON, so an object like that never arrives.",
-                error.fix
-                or "return plain values, such as its id."
-                if error.fix or parameter == "return"
-                else f"take an identifier and load the object inside the task: {parameter}_id: int",
+                error.fix or fix,
             ) from error
 
     def _map(
@@ -177,9 +178,7 @@ class Arguments:
                         convert(f"{name}[{i}]", item) for i, item in enumerate(value)
                     )
                 elif parameter.kind is parameter.VAR_KEYWORD:
-                    bound.arguments[name] = {
-                        key: convert(key, item) for key, item in value.items()
-                    }
+                    bound.arguments[name] = {key: convert(key, item) for key, item in value.items()}
                 else:
                     bound.arguments[name] = convert(name, value)
             except plain.NotPlainError as error:

@@ -25,7 +25,7 @@ from datetime import date, datetime, time, timedelta
 from decimal import Decimal
 from enum import Enum
 from functools import lru_cache
-from typing import Annotated, Any, Protocol, Union, get_args, get_origin
+from typing import Annotated, Any, Literal, Protocol, Union, get_args, get_origin
 from uuid import UUID
 
 _WHY = "Arguments travel as JSON, so send an identifier and load the object inside the task."
@@ -154,7 +154,7 @@ _ANY: Carrier = _Anything()
 
 
 def _plain(where: str, value: Any, depth: int = 0) -> Any:
-    kind = type(value)
+    kind: type[Any] = type(value)
     if value is None or kind is bool:
         return value
     if kind is str:
@@ -239,7 +239,7 @@ def refusal(where: str, value: Any, expected: str) -> NotPlainError:
         return NotPlainError(where, show(value), expected, why, fix)
 
     by_id = f"put {_verbatim(where)}.id in its place." if "[" in where else "{call}({object}.id)"
-    kind = type(value)
+    kind: type[Any] = type(value)
     if isinstance(value, (set, frozenset)):
         return refused("JSON has no sets.", "{call}(sorted(value))")
     if isinstance(value, Iterator):
@@ -288,12 +288,14 @@ class _ListOf:
     def encode(self, where: str, value: Any) -> Any:
         if not isinstance(value, self._accepts):
             raise refusal(where, value, self._expected)
-        return [self._item.encode(f"{where}[{i}]", item) for i, item in enumerate(value)]
+        items: Any = value
+        return [self._item.encode(f"{where}[{i}]", item) for i, item in enumerate(items)]
 
     def decode(self, where: str, value: Any) -> Any:
         if not isinstance(value, (list, tuple)):
             raise refusal(where, value, self._expected)
-        return self._make(self._item.decode(f"{where}[{i}]", item) for i, item in enumerate(value))
+        items: Any = value
+        return self._make(self._item.decode(f"{where}[{i}]", item) for i, item in enumerate(items))
 
 
 class _DictOf:
@@ -366,22 +368,25 @@ def _is_open(annotation: Any) -> bool:
     return False
 
 
+BytesMode = Literal["utf8", "base64"]
+
+
 class _Typed:
     """An annotation that pydantic knows."""
 
-    def __init__(
-        self, adapter: Any, expected: str, *, bytes_mode: str, ambiguous: bool = False
-    ) -> None:
+    def __init__(self, adapter: Any, expected: str, *, bytes_mode: BytesMode, proof: int) -> None:
         self._adapter = adapter
         self._expected = expected
-        self._bytes_mode = bytes_mode
-        self._ambiguous = ambiguous
+        self._bytes_mode: BytesMode = bytes_mode
+        self._proof = proof
 
     def encode(self, where: str, value: Any) -> Any:
         valid = self._checked(where, value, self._valid)
         # What a class lets through, JSON may not: NaN, a lone surrogate.
         plain = _plain(where, self._dumped(where, valid))
-        if self._ambiguous:
+        if self._proof == _READABLE:
+            self._checked(where, plain, self._loaded)
+        elif self._proof == _EQUAL:
             self._check_arrival(where, valid, plain)
         return plain
 
@@ -393,7 +398,7 @@ class _Typed:
 
     def _dumped(self, where: str, valid: Any) -> Any:
         try:
-            return self._adapter.dump_python(valid, mode="json")
+            return self._adapter.dump_python(valid, mode="json", warnings="none")
         except (ValueError, TypeError, RecursionError) as error:
             reason = _shortened(str(error).partition("\n")[0], 80)
             raise NotPlainError(
@@ -440,14 +445,16 @@ class _Typed:
         path, complete = _path(value, error)
         if not path and not complete:  # one of a union's members, of which none fits
             return refusal(where, value, self._expected)
-        input_ = error["input"]
+        kind, message, input_ = error["type"], str(error["msg"]), error["input"]
+        missing = show(path.pop()) if kind == "missing" else ""
         found = refusal(where + "".join(f"[{show(step, 40)}]" for step in path), input_, "?")
-        kind, message = error["type"], str(error["msg"])
         expected = message.removeprefix("Input should be ")
         shown = found.shown
         if "[key]" in error["loc"]:
             shown = f"the key {shown}"
-        if not path and (kind.endswith(("_type", "_parsing")) or kind == "is_instance_of"):
+        if missing:
+            expected = f"{self._expected if not path else 'an object'} with {missing}"
+        elif not path and (kind.endswith(("_type", "_parsing")) or kind == "is_instance_of"):
             expected = self._expected
         elif expected == message or not complete:
             expected = f"{self._expected} ({message})"
@@ -463,12 +470,12 @@ def _path(value: Any, error: Any) -> tuple[list[Any], bool]:
     path: list[Any] = []
     complete = True
     for step in error["loc"]:
-        if isinstance(value, (list, tuple)) and isinstance(step, int) and step < len(value):
-            value = value[step]
-        elif isinstance(value, dict) and step in value:
-            value = value[step]
-        elif isinstance(step, str) and hasattr(value, "__dict__") and step in vars(value):
-            value = vars(value)[step]
+        at: Any = value
+        in_list = isinstance(value, (list, tuple)) and isinstance(step, int) and step < len(at)
+        if in_list or (isinstance(value, dict) and step in at):
+            value = at[step]
+        elif isinstance(step, str) and hasattr(at, "__dict__") and step in vars(at):
+            value = vars(at)[step]
         elif error["type"] == "missing" and step == error["loc"][-1]:
             pass
         else:
@@ -483,22 +490,28 @@ def _known(annotation: Any) -> Carrier:
     return _make(annotation)
 
 
-def _make(annotation: Any) -> Carrier:
-    from pydantic import ConfigDict, PydanticSchemaGenerationError, PydanticUserError, TypeAdapter
+def _is_class(annotation: Any) -> bool:
+    return annotation is None or isinstance(annotation, type)
 
-    if isinstance(annotation, type) or annotation is None:
-        simple = _SIMPLE.get(annotation)
-        if simple is not None:
-            return simple
+
+def _make(annotation: Any) -> Carrier:
+    simple = _SIMPLE.get(annotation) if _is_class(annotation) else None
+    if simple is not None:
+        return simple
+    if (get_origin(annotation) or annotation) in (Callable, type):
+        raise NotCarriedError(
+            "code does not travel in a message", fix="take its name as text, and look it up."
+        )
     container = _open_container(annotation)
     if container is not None:
         return container
     if get_origin(annotation) in (Iterable, Collection):  # pydantic's would be read only once
-        return carrier(Sequence[get_args(annotation)[0]])
-    as_base64 = ConfigDict(
-        ser_json_bytes="base64", val_json_bytes="base64", allow_inf_nan=False
-    )
+        return carrier(types.GenericAlias(Sequence, get_args(annotation)))
+    from pydantic import ConfigDict, PydanticSchemaGenerationError, PydanticUserError, TypeAdapter
+
+    as_base64 = ConfigDict(ser_json_bytes="base64", val_json_bytes="base64", allow_inf_nan=False)
     adapter: Any
+    bytes_mode: BytesMode
     try:
         try:
             adapter, bytes_mode = TypeAdapter(annotation, config=as_base64), "base64"
@@ -509,23 +522,41 @@ def _make(annotation: Any) -> Carrier:
     except PydanticSchemaGenerationError:
         raise NotCarriedError("it is a class that only Python knows") from None
     except PydanticUserError as error:
-        fix = "from typing_extensions import TypedDict" if error.code == "typed-dict-version" else ""
+        fix = (
+            "from typing_extensions import TypedDict" if error.code == "typed-dict-version" else ""
+        )
         raise NotCarriedError(str(error.message).splitlines()[0].rstrip("."), fix=fix) from None
     return _Typed(
         adapter,
         type_name(annotation),
         bytes_mode=bytes_mode,
-        ambiguous=_is_ambiguous(annotation),
+        proof=_proof(annotation),
     )
 
 
-def _is_ambiguous(annotation: Any) -> bool:
-    """Whether two values of it can look the same in JSON: what is read back has to be compared."""
+_NO_PROOF, _READABLE, _EQUAL = range(3)
+
+
+def _proof(annotation: Any) -> int:
+    """What has to be shown of a value before it is sent.
+
+    Some values look in JSON like another one of the same annotation: what arrives has to be equal.
+    The fields of an instance are what its author put there: what arrives has to be readable.
+    """
     origin, args = get_origin(annotation), get_args(annotation)
+    if origin is Annotated:
+        return _proof(args[0])
+    if origin is Literal:
+        return _NO_PROOF
     if origin in (Union, types.UnionType):
         members = {arg for arg in args if arg is not type(None)}
         if len(members) > 1 and not members <= {str, int, float, bool}:
-            return True
+            return _EQUAL
     if origin in _DICTS and args and args[0] not in (str, int, UUID, date):
-        return True
-    return any(_is_ambiguous(arg) for arg in args)
+        return _EQUAL
+    if args:
+        return max(_proof(arg) for arg in args)
+    known = annotation is ... or (
+        isinstance(annotation, type) and issubclass(annotation, (*_COMMON, set, frozenset))
+    )
+    return _NO_PROOF if known else _READABLE

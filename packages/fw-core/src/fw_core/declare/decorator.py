@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable, Coroutine
 from dataclasses import replace
 from datetime import timedelta
-from typing import Any, ParamSpec, Protocol, TypeVar, overload
+from typing import Any, ParamSpec, Protocol, TypeVar, cast, overload
 
 from fw_core.attempt.policy import BackoffSpec, Errors, RetryPolicy, named_policy
 from fw_core.call.options import check_priority, check_seconds
@@ -32,13 +32,18 @@ class Decorator(Protocol):
     """What ``task_framework(...)`` returns: it makes a task of a function."""
 
     @overload
-    def __call__(self, function: Callable[P, Coroutine[Any, Any, R]], /) -> AsyncTask[P, R]: ...
+    def __call__(  # type: ignore[overload-overlap]  # pyright: ignore[reportOverlappingOverload]
+        self, function: Callable[P, Coroutine[Any, Any, R]], /
+    ) -> AsyncTask[P, R]: ...
     @overload
     def __call__(self, function: Callable[P, R], /) -> Task[P, R]: ...
 
 
+# An async def is also a function that returns something: the first overload that fits counts.
 @overload
-def task_framework(function: Callable[P, Coroutine[Any, Any, R]], /) -> AsyncTask[P, R]: ...
+def task_framework(  # type: ignore[overload-overlap]  # pyright: ignore[reportOverlappingOverload]
+    function: Callable[P, Coroutine[Any, Any, R]], /
+) -> AsyncTask[P, R]: ...
 @overload
 def task_framework(function: Callable[P, R], /) -> Task[P, R]: ...
 @overload
@@ -113,7 +118,7 @@ def task_framework(
             name=_name(name) or functions.default_name(function),
             function=function,
             policy=_policy(policy, retry),
-            ignore_result=bool(ignore_result),
+            ignore_result=_ignore_result(ignore_result),
             timeout=timedelta(seconds=check_seconds(timeout, option="timeout")),
             queue=_queue(queue),
             priority=None if priority is None else check_priority(priority),
@@ -129,9 +134,11 @@ def task_framework(
 
 
 @overload
-def register_task(
-    name: str, /
-) -> RegisterDecorator: ...
+def register_task(name: str, /) -> RegisterDecorator: ...
+@overload
+def register_task(  # type: ignore[overload-overlap]  # pyright: ignore[reportOverlappingOverload]
+    function: Callable[P, Coroutine[Any, Any, R]], /
+) -> AsyncTask[P, R]: ...
 @overload
 def register_task(function: Callable[P, R], /) -> Task[P, R]: ...
 def register_task(name: Any, /) -> Any:
@@ -147,20 +154,27 @@ def register_task(name: Any, /) -> Any:
         DuplicateTaskError: another function has that name.
         DeclarationError: the task was given another name before.
     """
+    if name is None:
+        raise DeclarationError(
+            "register_task was given None as a name.",
+            "Workflows and messages call the task by it.",
+            '@register_task("task1")',
+        )
     if not isinstance(name, str):
-        return task_framework(name)
+        return cast(Any, task_framework)(name)
 
-    def register(function: Any) -> TaskHandle[..., Any]:
+    def register(function: Any) -> TaskHandle[Any, Any]:
         if not isinstance(function, TaskHandle):
-            return task_framework(name=name)(function)
+            return cast(TaskHandle[Any, Any], task_framework(name=name)(function))
         if function.spec.explicit_name and function.spec.name != name:
             raise DeclarationError(
                 f"{function!r} has a name already and would be registered as {name!r} too.",
                 "A task has one name on the wire, or its messages could not be told apart.",
                 f'leave out name="{function.spec.name}", or register_task("{name}").',
             )
-        TASK_REGISTRY.remove(function)
-        return _declared(replace(function.spec, name=name, explicit_name=True))
+        task = cast("TaskHandle[..., Any]", function)
+        TASK_REGISTRY.remove(task)
+        return _declared(replace(task.spec, name=name, explicit_name=True))
 
     return register
 
@@ -171,7 +185,9 @@ class RegisterDecorator(Protocol):
     @overload
     def __call__(self, task: H, /) -> H: ...
     @overload
-    def __call__(self, function: Callable[P, Coroutine[Any, Any, R]], /) -> AsyncTask[P, R]: ...
+    def __call__(  # type: ignore[overload-overlap]  # pyright: ignore[reportOverlappingOverload]
+        self, function: Callable[P, Coroutine[Any, Any, R]], /
+    ) -> AsyncTask[P, R]: ...
     @overload
     def __call__(self, function: Callable[P, R], /) -> Task[P, R]: ...
 
@@ -192,7 +208,7 @@ def _declared(spec: TaskSpec) -> TaskHandle[..., Any]:
 _RETRY_PARAMETERS = ("retries", "backoff", "max_delay", "jitter", "retry_on", "give_up_on")
 
 
-def _policy(policy: RetryPolicy | str | None, retry: dict[str, Any]) -> RetryPolicy:
+def _policy(policy: Any, retry: dict[str, Any]) -> RetryPolicy:
     unknown = [option for option in retry if option not in _RETRY_PARAMETERS]
     if unknown:
         raise _unknown_option(unknown[0])
@@ -218,8 +234,16 @@ def _policy(policy: RetryPolicy | str | None, retry: dict[str, Any]) -> RetryPol
 def _unknown_option(option: str) -> DeclarationError:
     from fw_core.errors import nearest
 
-    options = [*_RETRY_PARAMETERS, "ignore_result", "timeout", "queue", "priority", "expires",
-               "name", "policy"]
+    options = [
+        *_RETRY_PARAMETERS,
+        "ignore_result",
+        "timeout",
+        "queue",
+        "priority",
+        "expires",
+        "name",
+        "policy",
+    ]
     matches = nearest(option, options)
     return DeclarationError(
         f"task_framework has no parameter {option!r}."
@@ -236,6 +260,16 @@ def _name(name: Any) -> str | None:
         f"name must be a text of 1 to 200 characters, got {name!r}.",
         "Messages find their task by it.",
         'name="orders.process_order"',
+    )
+
+
+def _ignore_result(ignore_result: Any) -> bool:
+    if isinstance(ignore_result, bool):
+        return ignore_result
+    raise DeclarationError(
+        f"ignore_result must be True or False, got {ignore_result!r}.",
+        "It says whether a success leaves a result to read.",
+        "ignore_result=True",
     )
 
 

@@ -8,7 +8,7 @@ import importlib
 from collections.abc import Callable, Coroutine, Iterable, Mapping, Sequence
 from datetime import datetime, timedelta
 from functools import cached_property
-from typing import TYPE_CHECKING, Any, Generic, ParamSpec, TypeVar
+from typing import TYPE_CHECKING, Any, Generic, ParamSpec, TypeVar, cast
 
 from fw_core.call.arguments import Arguments
 from fw_core.call.options import CallOptions
@@ -34,8 +34,8 @@ class TaskHandle(Generic[P, R]):
     __qualname__: str
 
     def __init__(self, spec: TaskSpec) -> None:
-        self.spec = spec
-        functools.update_wrapper(self, spec.function)
+        functools.update_wrapper(cast(Any, self), spec.function)
+        self.spec = spec  # after the function's own attributes, of which one may be called so
 
     def __repr__(self) -> str:
         return f"<task {self.spec.name}>"
@@ -103,9 +103,7 @@ class TaskHandle(Generic[P, R]):
             UnknownQueueError: no worker declares the queue.
         """
         return self._call(
-            CallOptions.checked(
-                queue=queue, delay=delay, priority=priority, expires=expires, id=id
-            )
+            CallOptions.checked(queue=queue, delay=delay, priority=priority, expires=expires, id=id)
         )
 
     def apply_async(

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import sys
 import threading
-from collections.abc import Iterator, Mapping
+from collections.abc import Generator, Iterator, Mapping
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
@@ -58,7 +58,7 @@ class TaskRegistry(Mapping[str, "TaskHandle[..., Any]"]):
             self._executions[name] = execution
 
     @contextmanager
-    def scoped(self) -> Iterator[None]:
+    def scoped(self) -> Generator[None]:
         """Forget what is declared inside the block when it ends: a test's own tasks."""
         before, executions = dict(self._tasks), dict(self._executions)
         try:

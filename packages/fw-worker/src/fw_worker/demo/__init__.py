@@ -1,0 +1,1 @@
+"""``fw demo``: the user's example, run for real on this machine, step by step."""

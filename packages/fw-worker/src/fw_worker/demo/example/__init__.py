@@ -1,0 +1,1 @@
+"""The tasks of the demo, as a team would write them."""

@@ -1,0 +1,79 @@
+"""What must hold before a worker takes its first message."""
+
+from __future__ import annotations
+
+import pytest
+
+from fw_core import SettingsError, task_framework
+from fw_core.declare.registry import TaskRegistry
+from fw_core.settings import read_settings
+from fw_worker.app import create_app
+
+
+def worker(*handles, broker_url: str = "amqp://guest:secret@localhost//", **settings):
+    registry = TaskRegistry()
+    for handle in handles:
+        registry.add(handle)
+    return create_app(
+        read_settings(broker_url=broker_url, task_modules=(), **settings),
+        registry,
+        result_backend=lambda app: None,
+    )
+
+
+@pytest.fixture
+def lasting(declaring):
+    """A task whose attempts may last this many seconds."""
+
+    def make(seconds: float):
+        @task_framework(name=f"lasts.{seconds:g}", timeout=seconds)
+        def work() -> None: ...
+
+        return work
+
+    return make
+
+
+def test_a_task_that_outlasts_the_brokers_patience_is_refused(lasting):
+    """RabbitMQ would give its message to another worker while the first still runs it."""
+    with pytest.raises(SettingsError) as caught:
+        worker(lasting(1800))
+
+    assert caught.value.what.startswith("lasts.1800 (")
+    assert "test_checks.py:" in caught.value.what
+    assert caught.value.what.endswith("has a timeout of 1800 s; the broker waits 1800 s.")
+    assert caught.value.fix == (
+        "consumer_timeout = 2410000 in rabbitmq.conf and FW_BROKER_CONSUMER_TIMEOUT=2410, "
+        "or a shorter timeout."
+    )
+
+
+@pytest.mark.parametrize(("seconds", "fits"), [(1789, True), (1790, False), (300, True)])
+def test_the_time_to_clean_up_counts_too(lasting, seconds, fits):
+    if fits:
+        worker(lasting(seconds))
+    else:
+        with pytest.raises(SettingsError):
+            worker(lasting(seconds))
+
+
+def test_a_broker_with_more_patience_takes_longer_tasks(lasting):
+    worker(lasting(1800), broker_consumer_timeout=2410)
+
+
+def test_what_the_message_says_to_set_is_enough(lasting):
+    task = lasting(10_000)
+    with pytest.raises(SettingsError) as caught:
+        worker(task)
+
+    needed = caught.value.fix.partition("FW_BROKER_CONSUMER_TIMEOUT=")[2].partition(",")[0]
+    worker(task, broker_consumer_timeout=float(needed))
+
+
+def test_one_of_many_is_enough_to_refuse(lasting):
+    with pytest.raises(SettingsError, match=r"lasts\.5000"):
+        worker(lasting(1), lasting(5000), lasting(2))
+
+
+def test_the_local_transport_waits_as_long_as_it_takes(lasting, tmp_path):
+    worker(lasting(100_000), broker_url=f"local://{tmp_path / 'broker.db'}")
