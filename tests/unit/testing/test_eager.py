@@ -5,12 +5,12 @@ from __future__ import annotations
 import time
 from datetime import UTC, datetime, timedelta
 
-import fw_testing
 import pytest
 from celery import chord
+
+import fw_testing
 from fw_core import TaskFailed, execute_dynamic_workflow, register_task, task_framework
 from fw_testing import Eager
-from pytest import Pytester
 
 pytest_plugins = ["pytester"]
 
@@ -134,7 +134,7 @@ def test_a_unittest_testcase_uses_the_context_manager() -> None:
         assert len(mode.ran) == 1
 
 
-def test_the_fixtures_need_no_import(pytester: Pytester) -> None:
+def test_the_fixtures_need_no_import(pytester: pytest.Pytester) -> None:
     """The plugin is found by its entry point."""
     pytester.makepyfile(
         """

@@ -8,6 +8,7 @@ from datetime import timedelta
 import pytest
 from celery import _state, signals
 from celery.worker import state as worker_state
+
 from fw_core import (
     TASK_REGISTRY,
     BlockingInTask,

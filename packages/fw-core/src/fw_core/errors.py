@@ -2,7 +2,7 @@
 
 A message is built by its class from typed facts, never written at the call site: what happened
 with the value, why it matters, and one line to copy that mends it. Classes that stand for a wrong
-argument also derive from the builtin that Python would raise, so ``except TypeError`` keeps working.
+argument also derive from the builtin that Python would raise: ``except TypeError`` keeps working.
 """
 
 from __future__ import annotations
@@ -225,8 +225,10 @@ class MaybeSent(SendError):  # noqa: N818 - the contract's name: it reads as wha
 
     def _parts(self) -> tuple[str, str, str]:
         return (
-            f"{self.task} may have been sent: the broker {self.broker} did not confirm it "
-            f"({self.cause}).",
+            (
+                f"{self.task} may have been sent: the broker {self.broker} did not confirm it "
+                f"({self.cause})."
+            ),
             "It may be queued; sending it again as a new call could run it twice.",
             f'send it again under the same id: task.options(id="{self.task_id}").delay(...)',
         )

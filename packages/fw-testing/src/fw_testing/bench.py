@@ -10,6 +10,7 @@ from datetime import timedelta
 from typing import Any
 
 from celery import signals
+
 from fw_core import client
 from fw_core.attempt.outcome import GaveUp, RetryIn, Succeeded
 from fw_core.broker import local
@@ -18,7 +19,6 @@ from fw_core.broker.local import MessageView
 from fw_core.declare import decorator
 from fw_core.declare.registry import TASK_REGISTRY
 from fw_core.settings import read_settings
-
 from fw_testing.clock import VirtualClock, one_look
 from fw_testing.errors import NeverAtRest
 from fw_testing.records import DeadLetter, Message, Ran
@@ -200,9 +200,7 @@ def bench() -> Iterator[Bench]:
         stack.enter_context(client.using(app))
         stack.enter_context(listening(world.note_ended))
 
-        def note_sent(
-            sender: str, body: Any, headers: Any, routing_key: str, **_: Any
-        ) -> None:
+        def note_sent(sender: str, body: Any, headers: Any, routing_key: str, **_: Any) -> None:
             if client.current_app() is app:
                 world.note_sent(sender, body, headers, routing_key)
 

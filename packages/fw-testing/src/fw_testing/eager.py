@@ -7,8 +7,8 @@ from contextlib import contextmanager
 from typing import Any
 
 from celery import signals
-from fw_core import client
 
+from fw_core import client
 from fw_testing.bench import Bench, bench
 from fw_testing.clock import VirtualClock
 from fw_testing.records import DeadLetter, Ran

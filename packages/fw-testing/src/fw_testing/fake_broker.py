@@ -8,10 +8,9 @@ from datetime import timedelta
 from typing import Any
 
 from fw_core.declare.handle import TaskHandle
-
 from fw_testing.bench import MOST_STEPS, Bench, bench
 from fw_testing.clock import VirtualClock
-from fw_testing.errors import NotSentAssertion, NothingReady
+from fw_testing.errors import NothingReady, NotSentAssertion
 from fw_testing.records import DeadLetter, Message, Ran
 
 Task = TaskHandle[..., Any]
@@ -30,7 +29,7 @@ class FakeBroker:
 
     @property
     def waiting(self) -> list[Message]:
-        """What has not run: ready, delayed, or waiting for a retry; what is due first comes first."""
+        """What has not run: ready, delayed, or waiting for a retry; first due, first shown."""
         return self._world.waiting()
 
     @property

@@ -73,6 +73,7 @@ class StartWorker(Protocol):
             env: Further environment variables.
             wait: Return when it takes messages; else at once.
         """
+        ...
 
 
 @pytest.fixture

@@ -16,9 +16,9 @@ from billiard.einfo import ExceptionInfo
 from celery import _state
 from celery.concurrency.base import BasePool, apply_target
 from celery.worker import state as worker_state
+
 from fw_core.broker.app import App
 from fw_core.broker.local import Store
-
 from fw_worker.consumer import WorkerConsumer
 
 
@@ -98,10 +98,10 @@ class DeterministicWorker:
             _state._set_task_join_will_block(blocked)
 
 
-class _Consumer(WorkerConsumer):  # type: ignore[misc]
+class _Consumer(WorkerConsumer):
     """The worker's consumer without its own connection, threads and timers."""
 
-    def __init__(self, app: App, connection: Any) -> None:  # noqa: D107 - Celery's is skipped
+    def __init__(self, app: App, connection: Any) -> None:
         self.app = app
         self.connection = connection
         self.connection_errors = (OSError,)
@@ -123,10 +123,11 @@ class _Consumer(WorkerConsumer):  # type: ignore[misc]
     def call_soon_ack(self, function: Any, *args: Any, **kwargs: Any) -> None:
         function(*args, **kwargs)
 
-    def _limit_task(self, *_: Any) -> None:
+    def _limit_task(self, request: Any, bucket: Any, tokens: Any) -> None:
         raise AssertionError("rate limits are off")
 
-    _limit_post_eta = _limit_task
+    def _limit_post_eta(self, request: Any, bucket: Any, tokens: Any) -> None:
+        raise AssertionError("rate limits are off")
 
 
 class _Strategies(dict[str, Any]):

@@ -38,7 +38,7 @@ class WorkerConsumer(Consumer):  # type: ignore[misc]
     class Blueprint(Consumer.Blueprint):  # type: ignore[misc]
         """The steps of a consumer, without Celery's own delayed delivery: wait queues do it."""
 
-        default_steps = [  # noqa: RUF012 - Celery's own form
+        default_steps = [
             step for step in Consumer.Blueprint.default_steps if "delayed_delivery" not in step
         ] + [DeclareTopology, SayWhatTheBrokerCannot]
 

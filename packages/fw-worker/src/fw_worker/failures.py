@@ -49,4 +49,5 @@ def store_failure(
 def _store_in_pool(task_id: str, failed: AttemptFailed, context: dict[str, Any]) -> None:
     from celery.app.task import Context
 
-    current_app.backend.mark_as_failure(task_id, failed, request=Context(context))
+    backend: Any = current_app.backend
+    backend.mark_as_failure(task_id, failed, request=Context(context))

@@ -97,6 +97,6 @@ def check_shape(message: Any, body: Any) -> None:
         args, kwargs = payload[:2]
         known = message.headers
     else:
-        args = kwargs = known = None
+        args, kwargs, known = None, None, {}
     if not (isinstance(args, (list, tuple)) and isinstance(kwargs, dict) and known.get("id")):
         raise InvalidTaskError("the payload is no [args, kwargs, embed], or it has no id")

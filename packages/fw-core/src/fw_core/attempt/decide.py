@@ -6,7 +6,7 @@ import random
 from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Any, cast
+from typing import TypeGuard
 
 from fw_core.attempt.outcome import GaveUp, RetryIn
 from fw_core.attempt.policy import RetryPolicy
@@ -83,18 +83,21 @@ def decide(
     return RetryIn(seconds, stated, error)
 
 
+def _is_group(error: BaseException) -> TypeGuard[BaseExceptionGroup[BaseException]]:
+    return isinstance(error, BaseExceptionGroup)
+
+
 def _meant(error: BaseException) -> BaseException:
     """What a body meant that raised its signal inside an ``asyncio.TaskGroup``."""
-    if not isinstance(error, BaseExceptionGroup):
+    if not _is_group(error):
         return error
-    group = cast("BaseExceptionGroup[Any]", error)
     for kind in (GiveUp, RetryLater):
-        found: BaseException | None = group.subgroup(kind)
+        found: BaseException | None = error.subgroup(kind)
         while isinstance(found, BaseExceptionGroup):
             found = found.exceptions[0]
         if found is not None:
             return found
-    return group
+    return error
 
 
 def _spent(policy: RetryPolicy) -> str:

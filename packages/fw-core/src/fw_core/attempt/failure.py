@@ -11,7 +11,7 @@ import sys
 from collections.abc import Mapping
 from dataclasses import dataclass
 from traceback import format_exception
-from typing import Any
+from typing import Any, cast
 
 from fw_core.errors import FrameworkError, JoinFailed
 
@@ -79,7 +79,7 @@ def describe(error: Any, traceback: Any = None) -> TaskError:
             traceback = formatted(original)
         return _kept(type_name(original), message_of(original), traceback)
     if isinstance(error, Mapping) and "exc_type" in error:
-        given: Mapping[str, Any] = error
+        given = cast("Mapping[str, Any]", error)
         return _kept(str(given["exc_type"]), _text(given.get("exc_message", "")), traceback)
     return _kept("Error", _text(error), traceback)
 

@@ -56,8 +56,8 @@ class RetryPolicy:
             object.__setattr__(self, option, _error_classes(getattr(self, option), option))
         object.__setattr__(self, "max_delay", _max_delay(self.max_delay))
         backoff: Any = self.backoff
-        if isinstance(backoff, list):  # frozen means frozen
-            object.__setattr__(self, "backoff", tuple(cast("list[Any]", backoff)))
+        if _is_a(backoff, list):  # frozen means frozen
+            object.__setattr__(self, "backoff", tuple(backoff))
         object.__setattr__(self, "_stated", capped(_backoff(backoff), self.max_seconds))
         for retry in range(1, min(self.retries, _CHECKED_RETRIES) + 1):
             self._try_backoff(retry)
@@ -158,6 +158,11 @@ def named_policy(name: str) -> RetryPolicy:
         ) from None
 
 
+def _is_a(given: object, kinds: Any) -> bool:
+    """``isinstance`` that leaves the type checkers' idea of a value alone: it stays Any."""
+    return isinstance(given, kinds)
+
+
 def _backoff(spec: Any) -> Backoff:
     if callable(spec):
         source = f"backoff={getattr(spec, '__qualname__', spec)!s}"
@@ -204,7 +209,7 @@ def _max_delay(max_delay: Any) -> float:
 
 
 def _error_classes(given: Any, option: str) -> tuple[type[BaseException], ...]:
-    classes: Any = given if isinstance(given, (tuple, list)) else (given,)
+    classes: tuple[Any, ...] = tuple(given) if _is_a(given, (tuple, list)) else (given,)
     for error in classes:
         if not (isinstance(error, type) and issubclass(error, BaseException)):
             raise PolicyError(
@@ -212,4 +217,4 @@ def _error_classes(given: Any, option: str) -> tuple[type[BaseException], ...]:
                 "Errors are compared with it as `except` does.",
                 f"{option}=(ConnectionError, TimeoutError)",
             )
-    return tuple(classes)
+    return classes

@@ -118,7 +118,7 @@ class App(Celery):  # type: ignore[misc]
         for handle in self.registry.values():
             self.task_of(handle)
 
-    def send_task(  # noqa: D417 - Celery's own parameters
+    def send_task(
         self,
         name: str,
         args: Any = None,

@@ -43,7 +43,7 @@ class Letter:
     properties: dict[str, Any] = field(default_factory=dict)
 
 
-class Unconfirmed(Exception):
+class Unconfirmed(Exception):  # noqa: N818 - reads as what happened
     """The message is not known to be queued.
 
     Attributes:
@@ -157,7 +157,7 @@ class _Publishing:
         return channel
 
     def _again_after_redeclaring(self, error: Exception) -> None:
-        """A queue or exchange is gone that was there before: declare all once more, then give up."""
+        """A queue or exchange is gone that was there: declare all once more, then give up."""
         self.declared.forget(self.producer.connection.connection)
         if self.redeclared:
             raise Unconfirmed(short(error), maybe=False) from error

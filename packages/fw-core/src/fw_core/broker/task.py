@@ -45,6 +45,7 @@ class FrameworkTask(CeleryTask):  # type: ignore[misc]
     """A Celery task made from a declared one."""
 
     abstract = True
+    name: str
     handle: TaskHandle[..., Any]
     worker_side: WorkerSide | None = None
     pool: Any = None  # the worker's pool, in its main process
@@ -69,9 +70,7 @@ class FrameworkTask(CeleryTask):  # type: ignore[misc]
             return self.spec.function(*args, **kwargs)
         return self.worker_side.runner(self, args, kwargs)
 
-    def apply_async(  # noqa: D417 - Celery's own parameters
-        self, args: Any = None, kwargs: Any = None, **options: Any
-    ) -> Any:
+    def apply_async(self, args: Any = None, kwargs: Any = None, **options: Any) -> Any:
         """Send a call as Celery does, with its arguments checked.
 
         The first step of a workflow comes here with arguments that were made plain before, and
@@ -157,5 +156,6 @@ def make_task(
         attributes["Request"] = worker_side.request
         attributes["Strategy"] = staticmethod(worker_side.strategy)
     cls = type(spec.function.__name__, (FrameworkTask,), attributes)
-    task: FrameworkTask = app.register_task(cls())
+    registered: Any = app.register_task(cls())
+    task: FrameworkTask = registered
     return task

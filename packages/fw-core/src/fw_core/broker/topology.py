@@ -109,9 +109,9 @@ class Topology:
         """Declare what every message may need: the three exchanges and the dead-letter queue."""
         self.dead_queue()(channel).declare()
         Exchange(self.tasks, type="topic", durable=True)(channel).declare()
-        Exchange(
-            self.due, type="topic", durable=True, arguments={"alternate-exchange": self.dead}
-        )(channel).declare()
+        Exchange(self.due, type="topic", durable=True, arguments={"alternate-exchange": self.dead})(
+            channel
+        ).declare()
 
     def declare_queue(self, channel: Any, name: str) -> None:
         """Declare one of the team's queues, by its name on the broker, behind both exchanges."""

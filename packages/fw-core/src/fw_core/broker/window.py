@@ -11,7 +11,8 @@ from __future__ import annotations
 import time
 from collections import OrderedDict
 from dataclasses import dataclass, field
-from typing import Any
+from types import TracebackType
+from typing import Any, Self
 
 from fw_core.broker.publish import Letter, Unconfirmed, short
 from fw_core.broker.topology import Declared
@@ -42,7 +43,7 @@ class Window:
     _channel: Any = None
     _published: int = 0
 
-    def __enter__(self) -> Window:
+    def __enter__(self) -> Self:
         connection = self.producer.connection
         try:
             connection.ensure_connection(max_retries=1, timeout=self.seconds)
@@ -88,7 +89,12 @@ class Window:
         while len(self.owed) >= WINDOW:
             self._drain()
 
-    def __exit__(self, kind: Any, error: Any, traceback: Any) -> None:
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
         if kind is not None:
             return
         while self.owed:

@@ -25,7 +25,7 @@ from datetime import date, datetime, time, timedelta
 from decimal import Decimal
 from enum import Enum
 from functools import lru_cache
-from typing import Annotated, Any, Literal, Protocol, Union, get_args, get_origin
+from typing import Annotated, Any, Literal, Protocol, Union, cast, get_args, get_origin
 from uuid import UUID
 
 _WHY = "Arguments travel as JSON, so send an identifier and load the object inside the task."
@@ -154,7 +154,7 @@ _ANY: Carrier = _Anything()
 
 
 def _plain(where: str, value: Any, depth: int = 0) -> Any:
-    kind: type[Any] = type(value)
+    kind: Any = cast(Any, type)(value)
     if value is None or kind is bool:
         return value
     if kind is str:
@@ -239,7 +239,7 @@ def refusal(where: str, value: Any, expected: str) -> NotPlainError:
         return NotPlainError(where, show(value), expected, why, fix)
 
     by_id = f"put {_verbatim(where)}.id in its place." if "[" in where else "{call}({object}.id)"
-    kind: type[Any] = type(value)
+    kind: Any = cast(Any, type)(value)
     if isinstance(value, (set, frozenset)):
         return refused("JSON has no sets.", "{call}(sorted(value))")
     if isinstance(value, Iterator):
@@ -269,11 +269,17 @@ def _has_id(value: Any) -> bool:
 
 
 def _has_a_schema(value: Any) -> bool:
+    kind: Any = type(value)
     return (
-        isinstance(value, (Enum, timedelta))
+        _is_a(value, (Enum, timedelta))
+        or hasattr(kind, "__pydantic_core_schema__")  # pyright: ignore[reportUnknownArgumentType]
         or dataclasses.is_dataclass(value)
-        or hasattr(type(value), "__pydantic_core_schema__")
     )
+
+
+def _is_a(value: object, kinds: Any) -> bool:
+    """``isinstance`` that leaves the type checkers' idea of a value alone: it stays Any."""
+    return isinstance(value, kinds)
 
 
 class _ListOf:
@@ -281,21 +287,19 @@ class _ListOf:
 
     def __init__(self, item: Carrier, kind: type, expected: str) -> None:
         self._item = item
-        self._make = tuple if kind is tuple else list
+        self._make: Callable[[Iterable[Any]], Any] = tuple if kind is tuple else list
         self._accepts = (list, tuple) if kind not in (list, tuple) else (kind,)
         self._expected = expected
 
     def encode(self, where: str, value: Any) -> Any:
-        if not isinstance(value, self._accepts):
+        if not _is_a(value, self._accepts):
             raise refusal(where, value, self._expected)
-        items: Any = value
-        return [self._item.encode(f"{where}[{i}]", item) for i, item in enumerate(items)]
+        return [self._item.encode(f"{where}[{i}]", item) for i, item in enumerate(value)]
 
     def decode(self, where: str, value: Any) -> Any:
-        if not isinstance(value, (list, tuple)):
+        if not _is_a(value, (list, tuple)):
             raise refusal(where, value, self._expected)
-        items: Any = value
-        return self._make(self._item.decode(f"{where}[{i}]", item) for i, item in enumerate(items))
+        return self._make(self._item.decode(f"{where}[{i}]", item) for i, item in enumerate(value))
 
 
 class _DictOf:
@@ -462,6 +466,10 @@ class _Typed:
         return NotPlainError(found.where, shown, expected, found.why, fix)
 
 
+def _fields(value: object) -> dict[str, Any]:
+    return getattr(value, "__dict__", {})
+
+
 def _path(value: Any, error: Any) -> tuple[list[Any], bool]:
     """The steps of an error's place that lead into the value, and whether these are all.
 
@@ -470,12 +478,11 @@ def _path(value: Any, error: Any) -> tuple[list[Any], bool]:
     path: list[Any] = []
     complete = True
     for step in error["loc"]:
-        at: Any = value
-        in_list = isinstance(value, (list, tuple)) and isinstance(step, int) and step < len(at)
-        if in_list or (isinstance(value, dict) and step in at):
-            value = at[step]
-        elif isinstance(step, str) and hasattr(at, "__dict__") and step in vars(at):
-            value = vars(at)[step]
+        in_list = _is_a(value, (list, tuple)) and _is_a(step, int) and step < len(value)
+        if in_list or (_is_a(value, dict) and step in value):
+            value = value[step]
+        elif step in (fields := _fields(value)):
+            value = fields[step]
         elif error["type"] == "missing" and step == error["loc"][-1]:
             pass
         else:

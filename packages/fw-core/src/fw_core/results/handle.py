@@ -8,8 +8,8 @@ from functools import cached_property
 from typing import Any, Generic, TypeVar
 
 from fw_core.attempt.current import attempt_or_none
-from fw_core.errors import BlockingInTask, ResultIgnored, ResultTimeout, TaskFailed
 from fw_core.attempt.failure import TaskError, describe
+from fw_core.errors import BlockingInTask, ResultIgnored, ResultTimeout, TaskFailed
 from fw_core.results.waiting import REAL_CLOCK, Clock, pauses
 
 R = TypeVar("R")

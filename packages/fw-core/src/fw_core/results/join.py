@@ -23,8 +23,8 @@ from celery.canvas import maybe_signature
 from celery.result import GroupResult
 from kombu.exceptions import OperationalError
 
-from fw_core.errors import JoinFailed, JoinSizeUnknown, ResultStoreError, SendError
 from fw_core.attempt.failure import TaskError, describe
+from fw_core.errors import JoinFailed, JoinSizeUnknown, ResultStoreError, SendError
 from fw_core.results.rows import FAILURES, decode
 
 if TYPE_CHECKING:
