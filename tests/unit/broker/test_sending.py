@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import pytest
 from celery import chain
+
 from fw_core import NotSent, OptionError, UnknownQueueError, UnknownTaskError, task_framework
 from fw_core.broker import local
 from fw_core.client import current_app

@@ -14,10 +14,10 @@ from celery.result import GroupResult
 from kombu.exceptions import EncodeError
 from sqlalchemy import event, text
 
+from fw_core.attempt.failure import AttemptFailed
 from fw_core.database import schema
 from fw_core.database.engine import engine_for
 from fw_core.results.backend import ResultBackend
-from fw_core.attempt.failure import AttemptFailed
 
 
 def request(task_id: str = "id-1", **given: Any) -> Context:

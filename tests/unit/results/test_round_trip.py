@@ -14,9 +14,9 @@ from celery import Celery
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from fw_core.attempt.failure import MESSAGE_BYTES, describe
 from fw_core.database.engine import close_connections
 from fw_core.results.backend import ResultBackend
-from fw_core.attempt.failure import MESSAGE_BYTES, describe
 
 json_values = st.recursive(
     st.none()

@@ -8,7 +8,6 @@ from typing import Any
 import pytest
 from celery.utils.serialization import get_pickleable_exception
 
-from fw_core.errors import JoinFailed
 from fw_core.attempt.failure import (
     MESSAGE_BYTES,
     TRACEBACK_BYTES,
@@ -17,6 +16,7 @@ from fw_core.attempt.failure import (
     cut_end,
     describe,
 )
+from fw_core.errors import JoinFailed
 
 
 class NeedsTwoError(Exception):

@@ -16,10 +16,10 @@ from celery.result import denied_join_result
 from sqlalchemy import event
 
 from fw_core.attempt.current import Attempt, running
+from fw_core.attempt.failure import TaskError
 from fw_core.database.engine import engine_for
 from fw_core.errors import BlockingInTask, ResultIgnored, ResultTimeout, TaskFailed
 from fw_core.results.backend import ResultBackend
-from fw_core.attempt.failure import TaskError
 from fw_core.results.handle import TaskResult
 from fw_core.results.waiting import LONGEST_PAUSE, Clock
 

@@ -1,0 +1,32 @@
+"""What all tests share: a registry that forgets, and hypothesis without a stopwatch."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import pytest
+from hypothesis import settings
+
+from fw_core import TASK_REGISTRY
+from fw_core.declare import decorator
+
+# A busy machine is no failure; whether something is fast is measured in benchmarks/.
+settings.register_profile("fw", deadline=None)
+settings.load_profile("fw")
+
+
+@pytest.fixture
+def declaring() -> Iterator[None]:
+    """Tasks that the test declares are forgotten when it ends."""
+    with TASK_REGISTRY.scoped():
+        yield
+
+
+@pytest.fixture
+def nested(declaring: None) -> Iterator[None]:
+    """The same, and functions inside the test function may be tasks."""
+    decorator.allow_nested(True)
+    try:
+        yield
+    finally:
+        decorator.allow_nested(False)
