@@ -7,9 +7,10 @@ import time
 from typing import Any
 
 import pytest
+from live_tasks import dies, doubles, fails, hangs, raises_unpicklable, returns_object
+
 from fw_core import TaskFailed
 from fw_testing.services import Services, StartWorker
-from live_tasks import dies, doubles, fails, hangs, raises_unpicklable, returns_object
 
 
 def test_what_is_no_call_is_kept_and_the_next_call_runs(

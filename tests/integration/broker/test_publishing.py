@@ -10,13 +10,14 @@ from typing import Any
 
 import pytest
 from amqp.exceptions import PreconditionFailed
+from live_tasks import fails, in_bulk, started_at
+from tcp_proxy import proxied
+
 from fw_core import MaybeSent, NotSent, client
 from fw_core.broker.app import App, create_app
 from fw_core.declare.registry import TASK_REGISTRY
 from fw_core.settings import read_settings
 from fw_testing.services import Services
-from live_tasks import fails, in_bulk, started_at
-from tcp_proxy import proxied
 
 
 def test_a_call_returns_with_its_message_in_the_queue(fw_services: Services) -> None:

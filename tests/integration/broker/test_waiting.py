@@ -6,9 +6,10 @@ import time
 from datetime import UTC, datetime, timedelta
 
 import pytest
+from live_tasks import fails, in_bulk, started_at, where_am_i
+
 from fw_core import client
 from fw_testing.services import Services, StartWorker
-from live_tasks import fails, in_bulk, started_at, where_am_i
 
 
 def test_retries_stay_in_the_queue_of_the_task(

@@ -7,8 +7,6 @@ from pathlib import Path
 
 import pytest
 from celery import chain, chord, group
-from fw_core import TaskFailed, execute_dynamic_workflow
-from fw_testing.services import Services, StartWorker
 from live_tasks import (
     adds,
     always_fails,
@@ -20,6 +18,9 @@ from live_tasks import (
     step_double,
     sums,
 )
+
+from fw_core import TaskFailed, execute_dynamic_workflow
+from fw_testing.services import Services, StartWorker
 
 
 def test_a_running_task_survives_the_kill_of_its_worker(
