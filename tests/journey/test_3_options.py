@@ -69,7 +69,7 @@ def test_a_call_that_would_start_too_late_is_not_run(fw_broker):
     fw_broker.drain()
 
     assert done == []
-    assert result.error.type == "fw_core.errors.Expired"
+    assert result.error.type == "fw_core.Expired"
     assert len(fw_broker.dead) == 1
 
 

@@ -163,5 +163,5 @@ def test_a_task_does_not_wait_for_another_task(fw_eager):
 
     result = outer.delay()
 
-    assert result.error.type == "fw_core.errors.BlockingInTask"
+    assert result.error.type == "fw_core.BlockingInTask"
     assert issubclass(BlockingInTask, RuntimeError)

@@ -6,7 +6,7 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
-from fw_core import CallError, DeclarationError, GiveUp, OptionError, RetryLater, RetryPolicy
+from fw_core import MessageError, DeclarationError, GiveUp, OptionError, RetryLater, RetryPolicy
 from fw_core.attempt.decide import Tries, decide
 from fw_core.attempt.outcome import GaveUp, RetryIn
 from fw_core.errors import Expired, ReturnError, TimedOut, WorkerDied
@@ -113,7 +113,7 @@ def test_a_dead_worker_uses_up_a_retry():
 @pytest.mark.parametrize(
     "error",
     [
-        CallError("what", "why", "fix"),
+        MessageError("what", "why", "fix"),
         DeclarationError("what", "why", "fix"),
         ReturnError(task="t", shown="object"),
         Expired(task="t", expires="noon"),

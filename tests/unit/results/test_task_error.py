@@ -109,7 +109,7 @@ def test_a_failed_join_is_told_without_a_traceback_into_fw() -> None:
 
     kept = describe(error, "Traceback: fw_core/results/join.py")
 
-    assert (kept.type, kept.traceback) == ("fw_core.errors.JoinFailed", "")
+    assert (kept.type, kept.traceback) == ("fw_core.JoinFailed", "")
     assert "shop.pay (id-1) failed: ValueError: x (1 more failed as well.)" in kept.message
 
 

@@ -22,8 +22,6 @@ from fw_worker.time_limit import _Watcher, limit_time
 GUARD = 20.0
 """Seconds after which a body that nothing stops ends by itself, so that the test fails."""
 
-reported = pytest.mark.xfail(strict=False, reason="reported, with a patch for time_limit.py")
-
 PLACES = ["main thread", "other thread"]
 
 
@@ -336,7 +334,6 @@ def test_the_alarm_handler_of_the_program_is_put_back():
     assert signal.getsignal(signal.SIGALRM) is before
 
 
-@reported
 def test_the_alarm_handler_is_put_back_however_close_the_end_was():
     before = signal.getsignal(signal.SIGALRM)
     for n in range(2000):
@@ -351,7 +348,6 @@ def test_no_alarm_is_left_behind():
     assert signal.getitimer(signal.ITIMER_REAL) == (0.0, 0.0)
 
 
-@reported
 def test_an_alarm_of_the_program_goes_on():
     """pytest-timeout sets one; so does a task that runs inside another in a test."""
     rang = []
@@ -367,7 +363,6 @@ def test_an_alarm_of_the_program_goes_on():
         signal.signal(signal.SIGALRM, before)
 
 
-@reported
 def test_ended_bodies_are_not_kept_until_their_time_is_over():
     """A threads worker runs thousands of short tasks within the five minutes of a timeout."""
     watcher = _Watcher()

@@ -139,6 +139,10 @@ class CallError(FrameworkError, TypeError):
     """The arguments of a call do not fit the task; nothing was sent."""
 
 
+class MessageError(CallError):
+    """The arguments of a message do not fit the task; another attempt would get the same ones."""
+
+
 class OptionError(FrameworkError, ValueError):
     """An option of a call has a value that cannot be kept; nothing was sent."""
 
@@ -276,6 +280,29 @@ class Expired(FrameworkError):  # noqa: N818 - reads as what happened
         )
 
 
+class LaterTooOften(FrameworkError):  # noqa: N818 - reads as what happened
+    """A body asked for RetryLater more often than it said that it would."""
+
+    def __init__(self, *, times: int) -> None:
+        self.times = times
+        super().__init__(
+            f"The task asked to run later {times} times, and then once more.",
+            "What it waits for has not come, and it said that it would not wait longer.",
+            f"raise RetryLater(seconds, max_times={2 * times}), or see why nothing comes.",
+        )
+
+
+class NoAttemptError(FrameworkError, RuntimeError):
+    """``current_attempt()`` was called where no attempt runs."""
+
+    def __init__(self) -> None:
+        super().__init__(
+            "current_attempt() was called outside a running task.",
+            "A plain call of the function is no attempt: it has no number and no message.",
+            "call it in the task's body, and run the task with .delay(...)",
+        )
+
+
 class ReturnError(FrameworkError, TypeError):
     """A task's body is done, but returned what JSON cannot carry."""
 
@@ -347,7 +374,7 @@ class TaskFailed(ResultError):  # noqa: N818 - the contract's name: it reads as 
 class ResultTimeout(ResultError, TimeoutError):  # noqa: N818 - the contract's name
     """The task has not ended within the time given; it may still be waiting or running."""
 
-    def __init__(self, *, task_id: str, seconds: float, state: str) -> None:
+    def __init__(self, *, task_id: str, seconds: float, state: str, fix: str = "") -> None:
         self.task_id = task_id
         self.seconds = seconds
         self.state = state
@@ -356,7 +383,7 @@ class ResultTimeout(ResultError, TimeoutError):  # noqa: N818 - the contract's n
             "The task goes on: only the waiting has ended."
             if state != "PENDING"
             else "No worker has reported it: it may be waiting, or no worker takes its queue.",
-            "wait longer with get(timeout=...), or check that a worker runs: fw worker",
+            fix or "wait longer with get(timeout=...), or check that a worker runs: fw worker",
         )
 
 

@@ -12,6 +12,7 @@ from typing import Any
 from celery import signals
 
 from fw_core import client
+from fw_core.attempt.decide import LATERS_HEADER
 from fw_core.attempt.outcome import GaveUp, RetryIn, Succeeded
 from fw_core.broker import local
 from fw_core.broker.app import App
@@ -24,7 +25,6 @@ from fw_testing.errors import NeverAtRest
 from fw_testing.records import DeadLetter, Message, Ran
 from fw_testing.worker import DeterministicWorker
 from fw_worker.app import create_app
-from fw_worker.attempts import LATERS_HEADER
 from fw_worker.ended import Ended, listening
 
 RESULTS = "sqlite:///file:fw-testing?mode=memory&uri=true"
@@ -97,7 +97,9 @@ class Bench:
             self.clock.advance(wait)
         raise NeverAtRest(steps=most, last=self.ran[-1].task if self.ran else "none")
 
-    def note_sent(self, sender: str, body: Any, headers: Any, routing_key: str) -> None:
+    def note_sent(
+        self, sender: str, body: Any, headers: Any, properties: Any, routing_key: str
+    ) -> None:
         """Remember a call that was published; what a worker sends again is none."""
         if headers.get("retries") or headers.get(LATERS_HEADER):
             return
@@ -113,7 +115,7 @@ class Bench:
                 queue=self._queue(routing_key),
                 attempt=1,
                 delay=delay,
-                priority=None,
+                priority=properties.get("priority"),
             )
         )
 
@@ -200,12 +202,22 @@ def bench() -> Iterator[Bench]:
         stack.enter_context(client.using(app))
         stack.enter_context(listening(world.note_ended))
 
+        properties: dict[str, Any] = {}  # Celery tells them before a call, and the call after it
+
+        def note_properties(**sent: Any) -> None:
+            properties.clear()
+            properties.update(sent["properties"])
+
         def note_sent(sender: str, body: Any, headers: Any, routing_key: str, **_: Any) -> None:
             if client.current_app() is app:
-                world.note_sent(sender, body, headers, routing_key)
+                world.note_sent(sender, body, headers, properties, routing_key)
 
-        signals.after_task_publish.connect(note_sent, weak=False)
-        stack.callback(signals.after_task_publish.disconnect, note_sent)
+        for signal, receiver in (
+            (signals.before_task_publish, note_properties),
+            (signals.after_task_publish, note_sent),
+        ):
+            signal.connect(receiver, weak=False)
+            stack.callback(signal.disconnect, receiver)
         yield world
 
 

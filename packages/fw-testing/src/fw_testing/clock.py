@@ -60,4 +60,8 @@ class _OneLook:
 def one_look() -> Clock:
     """A clock for results: what is not there now will not come while a test waits."""
     look = _OneLook()
-    return Clock(monotonic=look.monotonic, sleep=look.sleep)
+    return Clock(
+        monotonic=look.monotonic,
+        sleep=look.sleep,
+        advice="run it first: fw_broker.drain(), after fw_broker.advance(seconds) if it is delayed",
+    )

@@ -11,10 +11,11 @@ import time
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
+from billiard.common import terminate_handler_fired
 from celery.exceptions import Ignore, Reject, Retry
 
 from fw_core.attempt.current import Attempt
-from fw_core.attempt.decide import Tries, decide
+from fw_core.attempt.decide import LATERS_HEADER, Tries, decide
 from fw_core.attempt.failure import AttemptFailed
 from fw_core.attempt.outcome import GaveUp, RetryIn, Succeeded
 from fw_core.attempt.pipeline import Run, attempt
@@ -22,9 +23,6 @@ from fw_core.broker.task import FrameworkTask
 from fw_core.errors import Expired, SendError
 from fw_worker.ended import Ended, tell
 from fw_worker.time_limit import limit_time
-
-LATERS_HEADER = "fw-laters"
-"""How often the body asked for RetryLater, carried from message to message."""
 
 _logger = logging.getLogger("fw.task")
 
@@ -59,6 +57,7 @@ def run_attempt(task: FrameworkTask, args: tuple[Any, ...], kwargs: dict[str, An
         retry_after_limit=task.app.settings.retry_after_limit,
         limit_time=limit_time,
         passes=(Retry, Ignore, Reject),
+        is_leaving=terminate_handler_fired,
     )
     tell(Ended(task.spec, request.id, tries, outcome, time.monotonic() - started))
     if isinstance(outcome, Succeeded):

@@ -13,6 +13,7 @@ from typing import Any
 
 from celery import signals
 from celery.exceptions import WorkerLostError
+from celery.worker import state as worker_state
 from celery.worker.request import Request
 from celery.worker.state import task_ready
 from kombu.exceptions import OperationalError
@@ -73,8 +74,8 @@ class AttemptRequest(Request):  # type: ignore[misc]
         return super().on_failure(exc_info, send_failed_event, return_ok)
 
     def _settle_lost(self, error: TimedOut | WorkerDied) -> None:
-        if self.acknowledged:
-            return
+        if self.acknowledged or worker_state.should_terminate:
+            return  # told to stop at once: the broker gives the message to another worker
         request = self._context
         tries = attempts.tries_of(request)
         outcome = attempts.decide_lost(self.task, request, error)

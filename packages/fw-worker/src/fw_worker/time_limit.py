@@ -26,17 +26,19 @@ class _Stop(BaseException):
     """Raised in a body that ran too long; ``except Exception`` in it does not swallow it."""
 
 
+_LOOP_FIRST = 1.0
+"""Seconds by which an event loop's own timeout, which a body can clean up after, goes first."""
+
+
 def limit_time(body: Body) -> Body:
     """Stop ``body`` when its task's timeout is over: it then ends with TimedOut."""
 
     def wrapped(run: Run) -> Any:
-        if run.spec.is_async:  # the event loop's own timeout stops it
-            return body(run)
         seconds = run.spec.timeout.total_seconds()
         main = threading.current_thread() is threading.main_thread()
         limited = _by_alarm if main and hasattr(signal, "setitimer") else _by_exception
         try:
-            return limited(lambda: body(run), seconds)
+            return limited(lambda: body(run), seconds + _LOOP_FIRST * run.spec.is_async)
         except _Stop as stop:
             raise TimedOut(task=run.spec.name, seconds=seconds).with_traceback(
                 stop.__traceback__
@@ -46,16 +48,27 @@ def limit_time(body: Body) -> Body:
 
 
 def _by_alarm(function: Callable[[], Any], seconds: float) -> Any:
-    def stop(signum: int, frame: Any) -> None:
-        raise _Stop
+    over = False
 
+    def stop(signum: int, frame: Any) -> None:
+        if not over:
+            raise _Stop
+
+    started = time.monotonic()
+    others, interval = signal.getitimer(signal.ITIMER_REAL)  # a test's own limit, for one
     before = signal.signal(signal.SIGALRM, stop)
-    signal.setitimer(signal.ITIMER_REAL, seconds)
     try:
-        return function()
+        signal.setitimer(signal.ITIMER_REAL, seconds)
+        try:
+            return function()
+        finally:
+            over = True  # an alarm just here ends what follows half way, so that is outside
     finally:
         signal.setitimer(signal.ITIMER_REAL, 0)
         signal.signal(signal.SIGALRM, before)
+        if others:
+            left = others - (time.monotonic() - started)
+            signal.setitimer(signal.ITIMER_REAL, max(left, 1e-6), interval)
 
 
 def _by_exception(function: Callable[[], Any], seconds: float) -> Any:
@@ -92,6 +105,9 @@ def _raise_in(thread: int, exception: Any) -> None:
     ctypes.pythonapi.PyThreadState_SetAsyncExc(ctypes.c_ulong(thread), exception)
 
 
+_FEW = 64
+
+
 class _Watcher:
     """One thread that fires the watches when they are due."""
 
@@ -100,10 +116,15 @@ class _Watcher:
         self._order = itertools.count()
         self._changed = threading.Condition()
         self._thread: threading.Thread | None = None
+        self._sweep_at = _FEW
 
     def watch(self, seconds: float) -> _Watch:
         watch = _Watch(threading.get_ident())
         with self._changed:
+            if len(self._due) >= self._sweep_at:  # most ended long before their time was over
+                self._due = [due for due in self._due if not due[2].ended]
+                heapq.heapify(self._due)
+                self._sweep_at = max(2 * len(self._due), _FEW)
             heapq.heappush(self._due, (time.monotonic() + seconds, next(self._order), watch))
             if self._thread is None or not self._thread.is_alive():
                 self._thread = threading.Thread(target=self._run, name="fw-timeouts", daemon=True)

@@ -8,18 +8,7 @@ from contextvars import ContextVar
 from dataclasses import dataclass
 from datetime import datetime
 
-from fw_core.errors import FrameworkError
-
-
-class NoAttemptError(FrameworkError, RuntimeError):
-    """``current_attempt()`` was called where no attempt runs."""
-
-    def __init__(self) -> None:
-        super().__init__(
-            "current_attempt() was called outside a running task.",
-            "A plain call of the function is no attempt: it has no number and no message.",
-            "call it in the task's body, and run the task with .delay(...)",
-        )
+from fw_core.errors import NoAttemptError
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

@@ -12,7 +12,17 @@ from fw_core.attempt.outcome import GaveUp, RetryIn
 from fw_core.attempt.policy import RetryPolicy
 from fw_core.attempt.retry_after import retry_after
 from fw_core.attempt.signals import GiveUp, RetryLater
-from fw_core.errors import CallError, DeclarationError, Expired, ReturnError, WorkerDied
+from fw_core.errors import (
+    DeclarationError,
+    Expired,
+    LaterTooOften,
+    MessageError,
+    ReturnError,
+    WorkerDied,
+)
+
+LATERS_HEADER = "fw-laters"
+"""How often a body asked for RetryLater, carried from message to message."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -65,7 +75,7 @@ def decide(
         return GaveUp(error, "the task gave up")
     if isinstance(error, RetryLater):
         return _later(error, policy, tries)
-    if isinstance(error, (CallError, DeclarationError)):
+    if isinstance(error, (MessageError, DeclarationError)):
         return GaveUp(error, "another attempt would get the same arguments")
     if isinstance(error, (ReturnError, Expired)):
         return GaveUp(error, "another attempt could not change it")
@@ -108,7 +118,8 @@ def _spent(policy: RetryPolicy) -> str:
 
 def _later(signal: RetryLater, policy: RetryPolicy, tries: Tries) -> RetryIn | GaveUp:
     if tries.laters >= signal.max_times:
-        return GaveUp(signal, f"it asked to run later {signal.max_times} times")
+        times = signal.max_times
+        return GaveUp(LaterTooOften(times=times), f"it asked to run later {times} times")
     cap = policy.max_seconds if signal.max_delay is None else signal.max_delay
     seconds = min(signal.seconds, cap)
     return RetryIn(seconds, seconds, signal, counts=False)

@@ -132,7 +132,9 @@ def type_name(error: BaseException) -> str:
 
 
 def _dotted(module: str, name: str) -> str:
-    return name if module in {"", "builtins"} else f"{module}.{name}"
+    if module in {"", "builtins"}:
+        return name
+    return f"fw_core.{name}" if module.startswith("fw_core.") else f"{module}.{name}"
 
 
 def message_of(error: BaseException) -> str:

@@ -114,8 +114,10 @@ class App(Celery):  # type: ignore[misc]
 
         Raises:
             UnknownQueueError: a task uses a queue that no worker declares.
+            DeclarationError: an annotation cannot be resolved.
         """
         for handle in self.registry.values():
+            handle.arguments.resolve()
             self.task_of(handle)
 
     def send_task(
@@ -199,7 +201,7 @@ def create_app(
         result_backend: Makes the app's result backend instead of the settings' database.
 
     Raises:
-        UnknownQueueError: a task uses a queue that no worker declares.
+        UnknownQueueError, DeclarationError: a worker could not run one of the tasks.
     """
     from fw_core.results.backend import ResultBackend
 
@@ -214,7 +216,8 @@ def create_app(
     )
     app.conf.update(_configuration(app))
     app.finalize()
-    app.make_tasks()
+    if worker_side is not None:  # a client makes a task when it is first called
+        app.make_tasks()
     return app
 
 

@@ -19,6 +19,7 @@ from amqp.exceptions import (
 from kombu.exceptions import OperationalError
 
 from fw_core.broker.topology import Declared
+from fw_core.errors import FrameworkError
 
 _CONNECT_SECONDS = 2.0
 
@@ -97,7 +98,7 @@ class _Publishing:
             try:
                 if self._once():
                     return
-            except Unconfirmed:
+            except (Unconfirmed, FrameworkError):
                 raise
             except TimeoutError as error:
                 # A late confirm would be taken for that of the next message.
@@ -198,4 +199,4 @@ def _returned(channel: Any) -> list[Any]:
 def short(error: BaseException) -> str:
     """The first line of what an error says."""
     text = str(error).strip() or type(error).__name__
-    return text.splitlines()[0][:200]
+    return text.splitlines()[0][:200].rstrip(".")

@@ -16,6 +16,7 @@ from typing import Any, Self
 
 from fw_core.broker.publish import Letter, Unconfirmed, short
 from fw_core.broker.topology import Declared
+from fw_core.errors import FrameworkError
 
 WINDOW = 500
 
@@ -49,6 +50,8 @@ class Window:
             connection.ensure_connection(max_retries=1, timeout=self.seconds)
             channel = connection.channel()
             channel.confirm_select()
+        except FrameworkError:
+            raise
         except Exception as error:
             connection.collect(socket_timeout=0.1)
             raise Unconfirmed(short(error), maybe=False) from error

@@ -14,7 +14,7 @@ from functools import cached_property
 from typing import Any
 
 from fw_core.call import plain
-from fw_core.errors import CallError, DeclarationError
+from fw_core.errors import CallError, DeclarationError, MessageError
 
 Args = tuple[Any, ...]
 Kwargs = dict[str, Any]
@@ -70,17 +70,32 @@ class Arguments:
         """Check the arguments of a message and return what the function is called with.
 
         Raises:
-            CallError: as in :meth:`encode`; the message came from elsewhere, or from other code.
+            MessageError: as in :meth:`encode`; the message came from elsewhere or other code.
         """
         try:
             return self._map(args, kwargs, lambda carrier: carrier.decode)
         except CallError as error:
-            raise CallError(
+            raise MessageError(
                 error.what,
                 "The message came from elsewhere or from other code; another attempt would get "
                 "the same arguments.",
                 f"send it by {self._short}.delay(...), which checks before it sends.",
             ) from None
+
+    def read_result(self, value: Any) -> Any:
+        """The value of a stored result; one that is not what its annotation says stays plain."""
+        try:
+            return self.returns.decode("result", value)
+        except plain.NotPlainError:
+            return value
+
+    def resolve(self) -> None:
+        """Resolve every annotation now, forward references too: all modules are imported.
+
+        Raises:
+            DeclarationError: an annotation names what does not exist, or cannot be carried.
+        """
+        _ = self._carriers, self.returns
 
     def named(self, call: Any) -> dict[str, Any]:
         """The ``args`` and ``kwargs`` of a call by the names of their parameters."""

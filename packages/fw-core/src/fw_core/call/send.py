@@ -98,7 +98,7 @@ def result_in(
         task_id,
         task_name=task.spec.name,
         app=app,
-        decode=lambda value: task.arguments.returns.decode("result", value),
+        decode=task.arguments.read_result,
         ignored=task.spec.ignore_result if ignored is None else ignored,
         clock=app.result_clock or REAL_CLOCK,
     )
@@ -114,11 +114,24 @@ def _celery_options(task: TaskHandle[..., Any], options: CallOptions) -> dict[st
         celery_options["countdown"] = options.delay
     if options.priority is not None:
         celery_options["priority"] = options.priority
+    _check_in_time(task, options)
     if options.expires is not None:
         celery_options["expires"] = options.expires
     if options.id is not None:
         celery_options["task_id"] = options.id
     return celery_options
+
+
+def _check_in_time(task: TaskHandle[..., Any], options: CallOptions) -> None:
+    declared = None if task.spec.expires is None else task.spec.expires.total_seconds()
+    expires = declared if options.expires is None else options.expires
+    if options.delay is None or not isinstance(expires, float) or options.delay < expires:
+        return
+    raise OptionError(
+        f"{task.spec.name} would start after {options.delay:g} s and expires after {expires:g} s.",
+        "It could never start in time.",
+        f"options(delay={options.delay:g}, expires={2 * options.delay:g})",
+    )
 
 
 def _check_size(app: App, task: TaskHandle[..., Any], checked: Checked) -> None:

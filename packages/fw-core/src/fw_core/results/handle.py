@@ -174,7 +174,12 @@ class TaskResult(Generic[R]):
         return self._decode(value) if self._decode is not None else value
 
     def _timeout(self, seconds: float) -> ResultTimeout:
-        return ResultTimeout(task_id=self.id, seconds=seconds, state=self._meta["status"])
+        return ResultTimeout(
+            task_id=self.id,
+            seconds=seconds,
+            state=self._meta["status"],
+            fix=self._clock.advice,
+        )
 
     def _refuse_in_task(self) -> None:
         from celery._state import task_join_will_block

@@ -9,6 +9,7 @@ from typing import Any
 
 from kombu.utils.json import object_hook
 
+from fw_core.attempt.decide import LATERS_HEADER
 from fw_core.attempt.failure import AttemptFailed, TaskError, describe
 
 SUCCESS = "SUCCESS"
@@ -134,7 +135,9 @@ def _typed(given: dict[str, Any]) -> Any:
 
 
 def _attempts(request: Any) -> int:
-    """The number of this attempt, counted as everywhere else; 0 where no worker has it."""
+    """How often the task has run, this time included; 0 where no worker has it."""
     if not getattr(request, "hostname", None):
         return 0
-    return int(getattr(request, "retries", 0) or 0) + 1
+    headers = getattr(request, "headers", None) or {}
+    laters = headers.get(LATERS_HEADER) if isinstance(headers, dict) else 0
+    return int(getattr(request, "retries", 0) or 0) + int(laters or 0) + 1

@@ -19,6 +19,7 @@ class Clock:
     monotonic: Callable[[], float] = time.monotonic
     sleep: Callable[[float], None] = time.sleep
     asleep: Callable[[float], Awaitable[None]] = asyncio.sleep
+    advice: str = ""  # what to do when it is over, where waiting is not it
 
 
 REAL_CLOCK = Clock()
