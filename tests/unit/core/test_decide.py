@@ -6,10 +6,10 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
-from fw_core import MessageError, DeclarationError, GiveUp, OptionError, RetryLater, RetryPolicy
+from fw_core import DeclarationError, GiveUp, OptionError, RetryLater, RetryPolicy
 from fw_core.attempt.decide import Tries, decide
 from fw_core.attempt.outcome import GaveUp, RetryIn
-from fw_core.errors import Expired, ReturnError, TimedOut, WorkerDied
+from fw_core.errors import Expired, MessageError, ReturnError, TimedOut, WorkerDied
 
 NOON = datetime(2026, 1, 1, 12, tzinfo=UTC)
 
