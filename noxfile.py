@@ -59,8 +59,11 @@ def _interpreter(version: str) -> str | None:
 INTERPRETERS = {version: _interpreter(version) for version in PYTHONS}
 PRESENT = [version for version in PYTHONS if INTERPRETERS[version]]
 OLDEST, NEWEST = (PRESENT or PYTHONS)[0], (PRESENT or PYTHONS)[-1]
-"""The newest runs all tests, with coverage; the others the unit tests. (Not the oldest: CPython 3.11
-hangs in traced code once a pending asynchronous exception has been taken back in a thread.)"""
+"""The newest runs all tests, with coverage; the others run the unit tests.
+
+Not the oldest: CPython 3.11 hangs in traced code once an asynchronous exception that had not been
+raised yet was taken back.
+"""
 
 UNTRACED = "tests/unit/worker/test_time_limit.py"
 """Switches threads a million times a second: under coverage it crawls."""

@@ -1,6 +1,5 @@
 from __future__ import annotations
 
-import os
 import socket
 import threading
 from collections.abc import Callable, Iterator
@@ -16,23 +15,19 @@ from fw_core.database import schema
 from fw_core.database.engine import close_connections
 from fw_core.results.backend import ResultBackend
 from fw_core.urls import database_url as with_driver
+from fw_testing.services import Services
 
 
 @pytest.fixture
-def database_url() -> Iterator[str]:
+def database_url(fw_services: Services) -> Iterator[str]:
     """An empty PostgreSQL database of its own, dropped afterwards."""
-    server = os.environ.get("FW_TEST_DATABASE_URL")
-    if not server:
-        reason = "no PostgreSQL: FW_TEST_DATABASE_URL is not set"
-        if os.environ.get("FW_REQUIRE_SERVICES") == "1":
-            pytest.fail(reason)
-        pytest.skip(reason)
+    server = with_driver(fw_services.database_url)
     name = f"fw_test_{uuid4().hex[:12]}"
-    admin = create_engine(with_driver(server), isolation_level="AUTOCOMMIT")
+    admin = create_engine(server, isolation_level="AUTOCOMMIT")
     with admin.connect() as connection:
         connection.execute(text(f"CREATE DATABASE {name}"))
     try:
-        yield make_url(with_driver(server)).set(database=name).render_as_string(False)
+        yield make_url(server).set(database=name).render_as_string(False)
     finally:
         close_connections()
         with admin.connect() as connection:

@@ -50,8 +50,11 @@ def test_the_tables_are_there(fw_services):
     assert schema.is_current(fw_services.settings.database_url)
 
 
-def test_what_a_test_leaves_behind_is_gone_for_the_next(pytester):
+def test_what_a_test_leaves_behind_is_gone_for_the_next(pytester, monkeypatch, fw_services):
     """Each test gets another vhost and another database, and both are removed."""
+    monkeypatch.setenv("FW_TEST_BROKER_URL", fw_services.broker_url)
+    monkeypatch.setenv("FW_TEST_MANAGEMENT_URL", fw_services.settings.management_url)
+    monkeypatch.setenv("FW_TEST_DATABASE_URL", fw_services.database_url)
     pytester.makepyfile(
         """
         import pytest

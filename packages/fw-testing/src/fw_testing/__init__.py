@@ -7,10 +7,14 @@ The fixtures ``fw_eager``, ``fw_broker`` and ``fw_clock`` need no import. For
     with fw_testing.fake_broker() as broker: ...
 """
 
-from fw_testing.clock import VirtualClock
-from fw_testing.eager import Eager, eager
-from fw_testing.fake_broker import FakeBroker, fake_broker
-from fw_testing.records import DeadLetter, Message, Ran
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from fw_testing.clock import VirtualClock
+    from fw_testing.eager_mode import Eager, eager
+    from fw_testing.fake import FakeBroker, fake_broker
+    from fw_testing.records import DeadLetter, Message, Ran
 
 __all__ = [
     "DeadLetter",
@@ -22,3 +26,21 @@ __all__ = [
     "eager",
     "fake_broker",
 ]
+
+_HOMES = {
+    "DeadLetter": "records",
+    "Eager": "eager_mode",
+    "FakeBroker": "fake",
+    "Message": "records",
+    "Ran": "records",
+    "VirtualClock": "clock",
+    "eager": "eager_mode",
+    "fake_broker": "fake",
+}
+
+
+def __getattr__(name: str) -> Any:
+    """Load what a test asks for; a pytest run that asks for nothing does not load Celery."""
+    if name in _HOMES:
+        return getattr(import_module(f"fw_testing.{_HOMES[name]}"), name)
+    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

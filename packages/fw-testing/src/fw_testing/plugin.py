@@ -16,8 +16,8 @@ from fw_testing.services import (
 
 if TYPE_CHECKING:
     from fw_testing.clock import VirtualClock
-    from fw_testing.eager import Eager
-    from fw_testing.fake_broker import FakeBroker
+    from fw_testing.eager_mode import Eager
+    from fw_testing.fake import FakeBroker
 
 __all__ = [
     "fw_broker",
@@ -33,7 +33,7 @@ __all__ = [
 @pytest.fixture
 def fw_eager() -> Iterator[Eager]:
     """Calls run at once through the real path; retries run in virtual time."""
-    from fw_testing.eager import eager
+    from fw_testing.eager_mode import eager
 
     with eager() as mode:
         yield mode
@@ -42,7 +42,7 @@ def fw_eager() -> Iterator[Eager]:
 @pytest.fixture
 def fw_broker() -> Iterator[FakeBroker]:
     """Calls wait until the test runs them: run_next(), drain(), advance(seconds)."""
-    from fw_testing.fake_broker import fake_broker
+    from fw_testing.fake import fake_broker
 
     with fake_broker() as broker:
         yield broker

@@ -97,11 +97,13 @@ class _Watch:
     def end(self) -> None:
         with self.lock:
             self.ended = True
-            if self.fired:
-                _raise_in(self.thread, None)  # take back one that has not been raised yet
+        if self.fired:
+            for _ in range(100):  # one that has not been raised yet is raised here, not later
+                pass
 
 
 def _raise_in(thread: int, exception: Any) -> None:
+    # Never taken back with NULL: CPython 3.11 then spins under a tracer (coverage, a debugger).
     ctypes.pythonapi.PyThreadState_SetAsyncExc(ctypes.c_ulong(thread), exception)
 
 

@@ -269,10 +269,9 @@ def _has_id(value: Any) -> bool:
 
 
 def _has_a_schema(value: Any) -> bool:
-    kind: Any = type(value)
     return (
         _is_a(value, (Enum, timedelta))
-        or hasattr(kind, "__pydantic_core_schema__")  # pyright: ignore[reportUnknownArgumentType]
+        or hasattr(type(value), "__pydantic_core_schema__")  # pyright: ignore[reportUnknownArgumentType]
         or dataclasses.is_dataclass(value)
     )
 
