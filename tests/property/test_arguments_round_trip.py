@@ -198,6 +198,8 @@ def test_any_value_arrives_equal_or_is_refused_with_a_reason(case, value):
         assert len(str(error).splitlines()) == 3
         assert "value" in error.what
     else:
+        if case == "list[float]":  # a Decimal is a number, and arrives as the float it is near
+            value = [float(number) for number in value]
         assert arrived == value or has_nan(value) or case in {"model", "dict[str, model]"}
 
 
