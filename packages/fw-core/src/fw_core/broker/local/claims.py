@@ -27,7 +27,7 @@ def claim(
     """
     line = (
         f"SELECT id FROM message WHERE state = {READY} "
-        "AND queue = (SELECT id FROM queue WHERE name = ?1) ORDER BY rank, id LIMIT ?2"
+        "AND queue = (SELECT id FROM queue WHERE name = ?) ORDER BY rank, id LIMIT ?"
     )
     # A read first: it waits for nobody, and most looks find nothing.
     if not db.execute(line, (queue, 1)).fetchone():
@@ -35,9 +35,9 @@ def claim(
     wanted = "rank, id, exchange, key, headers, properties, body, redelivered, returns"
     if keep:
         rows = db.execute(
-            f"UPDATE message SET state = {OWNED}, owner = ?3 WHERE id IN ({line}) "
+            f"UPDATE message SET state = {OWNED}, owner = ? WHERE id IN ({line}) "
             f"RETURNING {wanted}",
-            (queue, limit, owner),
+            (owner, queue, limit),
         ).fetchall()
     else:
         rows = db.execute(

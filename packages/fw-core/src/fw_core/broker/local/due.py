@@ -29,9 +29,9 @@ def advance(change: Change) -> None:
         db.execute(
             "INSERT INTO message (queue, state, rank, due, ttl, expires, returns, redelivered, "
             f"exchange, key, headers, properties, body) SELECT queue, {READY}, rank, due, ttl, "
-            "?1 + ttl, returns, redelivered, exchange, key, headers, properties, body "
-            f"FROM message WHERE state = {DELAYED} AND due <= ?1 ORDER BY due, id",
-            (now,),
+            "? + ttl, returns, redelivered, exchange, key, headers, properties, body "
+            f"FROM message WHERE state = {DELAYED} AND due <= ? ORDER BY due, id",
+            (now, now),
         )
         db.execute(f"DELETE FROM message WHERE state = {DELAYED} AND due <= ?", (now,))
         change.touched.update(queue for [queue] in due)

@@ -239,9 +239,9 @@ def _follow(db: sqlite3.Connection, exchange: str, key: str) -> tuple[list[Targe
     rows = db.execute(
         "SELECT exchange.kind, exchange.arguments, binding.key, queue.id, queue.ttl FROM exchange "
         "LEFT JOIN binding ON binding.exchange = exchange.name "
-        "AND (exchange.kind <> 'direct' OR binding.key = ?2) "
-        "LEFT JOIN queue ON queue.id = binding.queue WHERE exchange.name = ?1",
-        (exchange, key),
+        "AND (exchange.kind <> 'direct' OR binding.key = ?) "
+        "LEFT JOIN queue ON queue.id = binding.queue WHERE exchange.name = ?",
+        (key, exchange),
     ).fetchall()
     if not rows:
         raise MissingError("exchange", exchange)
