@@ -24,7 +24,7 @@ from typing import Any
 from fw_core.attempt.current import Attempt, running
 from fw_core.attempt.decide import Tries, decide
 from fw_core.attempt.outcome import Outcome, Succeeded
-from fw_core.call import plain
+from fw_core.call import carriers, plain
 from fw_core.call.arguments import Arguments
 from fw_core.declare.spec import TaskSpec
 from fw_core.errors import ReturnError, TimedOut
@@ -99,7 +99,7 @@ def with_plain_result(body: Body) -> Body:
         except plain.NotPlainError:
             pass
         try:
-            kept = plain.carrier(Any).encode("result", value)
+            kept = carriers.carrier(Any).encode("result", value)
         except plain.NotPlainError:
             if not run.needs_result:
                 return None

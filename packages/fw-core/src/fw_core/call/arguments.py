@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from functools import cached_property
 from typing import Any
 
-from fw_core.call import plain
+from fw_core.call import carriers, plain
 from fw_core.errors import CallError, DeclarationError, MessageError
 
 Args = tuple[Any, ...]
@@ -131,7 +131,7 @@ class Arguments:
         _ = self._carriers, self.returns
 
     @cached_property
-    def returns(self) -> plain.Carrier:
+    def returns(self) -> carriers.Carrier:
         """What the function returns, on its way into a result and out of it."""
         return self._carrier("return", self._hints.get("return", Any))
 
@@ -153,17 +153,17 @@ class Arguments:
             ) from error
 
     @cached_property
-    def _carriers(self) -> dict[str, plain.Carrier]:
+    def _carriers(self) -> dict[str, carriers.Carrier]:
         return {
             name: self._carrier(name, self._hints.get(name, Any))
             for name in self._signature.parameters
         }
 
-    def _carrier(self, parameter: str, annotation: Any) -> plain.Carrier:
+    def _carrier(self, parameter: str, annotation: Any) -> carriers.Carrier:
         try:
-            return plain.carrier(annotation)
+            return carriers.carrier(annotation)
         except plain.NotCarriedError as error:
-            shown = plain.type_name(annotation)
+            shown = carriers.type_name(annotation)
             if parameter == "return":
                 fix = "return plain values, such as its id."
             else:
@@ -179,14 +179,14 @@ class Arguments:
         self,
         args: Sequence[Any],
         kwargs: Mapping[str, Any],
-        direction: Callable[[plain.Carrier], Callable[[str, Any], Any]],
+        direction: Callable[[carriers.Carrier], Callable[[str, Any], Any]],
     ) -> Checked:
         bound = self._bind(args, kwargs)
-        carriers = self._carriers
+        own = self._carriers
         for name, parameter in self._signature.parameters.items():
             if name not in bound.arguments:
                 continue
-            convert, value = direction(carriers[name]), bound.arguments[name]
+            convert, value = direction(own[name]), bound.arguments[name]
             try:
                 if parameter.kind is parameter.VAR_POSITIONAL:
                     bound.arguments[name] = tuple(
