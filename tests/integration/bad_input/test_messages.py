@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import json
 import time
+from pathlib import Path
 from typing import Any
 
 import pytest
-from live_tasks import dies, doubles, fails, hangs, raises_unpicklable, returns_object
+from live_tasks import dies, doubles, fails, hangs, raises_unpicklable, returns_object, stubborn
 
 from fw_core import TaskFailed
 from fw_testing.services import Services, StartWorker
@@ -138,3 +139,39 @@ def _wait_for_dead(services: Services, count: int) -> None:
     deadline = time.monotonic() + 20
     while services.count("fw.dead") != count:
         assert time.monotonic() < deadline, services.count("fw.dead")
+
+
+def test_a_task_that_cannot_be_stopped_is_killed_and_retried(
+    fw_services: Services, fw_live_worker: StartWorker, tmp_path: Path
+) -> None:
+    """It swallows its timeout; the process is killed, and the policy obeyed all the same."""
+    runs = tmp_path / "runs"
+    fw_live_worker("live_tasks")
+    with pytest.raises(TaskFailed, match=r"ran longer than its timeout of 0\.5 s") as raised:
+        stubborn.delay(str(runs)).get(timeout=80)
+    assert raised.value.attempts == 2
+    assert raised.value.error_type == "fw_core.TimedOut"
+    assert runs.read_text() == "run\n" * 2
+    _wait_for_dead(fw_services, 1)
+
+
+def test_a_message_that_is_delivered_too_often_ends_with_a_result(
+    fw_services: Services, fw_live_worker: StartWorker
+) -> None:
+    """Whatever ended its workers; nobody waits for ever."""
+    result = fails.delay(0)
+    with fw_services.app.connection_for_write() as connection:
+        channel = connection.default_channel
+        for _ in range(20):
+            channel.basic_reject(_delivered(channel), requeue=True)
+    fw_live_worker("live_tasks")
+    with pytest.raises(TaskFailed, match="was delivered 21 times"):
+        result.get(timeout=20)
+    _wait_for_dead(fw_services, 1)
+
+
+def _delivered(channel: Any) -> Any:
+    deadline = time.monotonic() + 10
+    while (message := channel.basic_get("default")) is None:
+        assert time.monotonic() < deadline
+    return message.delivery_info["delivery_tag"]

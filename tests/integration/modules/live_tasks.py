@@ -125,3 +125,15 @@ def notes_and_waits(path: str) -> str:
     if not attempt.redelivered:
         time.sleep(60)
     return "done"
+
+
+@task_framework(retries=1, backoff=[0.1], timeout=0.5)
+def stubborn(path: str) -> None:
+    """Swallow every attempt to stop it."""
+    with open(path, "a") as file:
+        file.write("run\n")
+    while True:
+        try:
+            time.sleep(60)
+        except BaseException:
+            continue

@@ -14,7 +14,7 @@ import pytest
 from celery.app.task import Context
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
-from sqlalchemy import event
+from sqlalchemy import event, make_url
 
 from fw_core.database.connection import Database
 from fw_core.database.engine import engine_for
@@ -215,8 +215,9 @@ def test_storing_while_the_server_is_away_ends_within_the_time_given(
 
     assert time.monotonic() - started < 3
     shown = "".join(traceback.format_exception(told.value))
-    assert ":fw@" not in shown
-    assert "fw:***@127.0.0.1" in shown
+    user, password = make_url(url).username, make_url(url).password
+    assert f":{password}@" not in shown
+    assert f"{user}:***@127.0.0.1" in shown
 
 
 def test_a_server_that_never_answers_does_not_hold_a_reader_for_ever(
@@ -236,7 +237,7 @@ def test_a_server_that_never_answers_does_not_hold_a_reader_for_ever(
 
 
 def test_a_wrong_password_is_told_without_showing_it(url: str, make_backend: Make) -> None:
-    wrong = url.replace(":fw@", ":wr0ng-s3cret@")
+    wrong = make_url(url).set(password="wr0ng-s3cret").render_as_string(hide_password=False)
     backend = make_backend(wrong, read_timeout=0)
 
     with pytest.raises(ResultStoreError) as told:

@@ -43,12 +43,12 @@ def test_a_task_that_outlasts_the_brokers_patience_is_refused(lasting):
     assert "test_checks.py:" in caught.value.what
     assert caught.value.what.endswith("has a timeout of 1800 s; the broker waits 1800 s.")
     assert caught.value.fix == (
-        "consumer_timeout = 2410000 in rabbitmq.conf and FW_BROKER_CONSUMER_TIMEOUT=2410, "
+        "consumer_timeout = 2420000 in rabbitmq.conf and FW_BROKER_CONSUMER_TIMEOUT=2420, "
         "or a shorter timeout."
     )
 
 
-@pytest.mark.parametrize(("seconds", "fits"), [(1789, True), (1790, False), (300, True)])
+@pytest.mark.parametrize(("seconds", "fits"), [(1779, True), (1780, False), (300, True)])
 def test_the_time_to_clean_up_counts_too(lasting, seconds, fits):
     if fits:
         worker(lasting(seconds))
@@ -77,3 +77,16 @@ def test_one_of_many_is_enough_to_refuse(lasting):
 
 def test_the_local_transport_waits_as_long_as_it_takes(lasting, tmp_path):
     worker(lasting(100_000), broker_url=f"local://{tmp_path / 'broker.db'}")
+
+
+@pytest.mark.parametrize(
+    ("seconds", "fetched"), [(300, 4), (430, 4), (431, 3), (600, 2), (1700, 1)]
+)
+def test_what_is_fetched_together_has_run_before_the_brokers_patience_ends(
+    lasting, seconds, fetched
+):
+    """Its clock runs from the delivery, also of a message that waits behind others."""
+    app = worker(lasting(seconds))
+
+    assert app.conf.worker_prefetch_multiplier == fetched
+    assert fetched * (seconds + 20) <= 1800

@@ -267,6 +267,19 @@ class WorkerDied(FrameworkError):  # noqa: N818 - reads as what happened
         )
 
 
+class DeliveredTooOften(FrameworkError):  # noqa: N818 - reads as what happened
+    """A message was delivered again and again, and no worker could say how its attempt ended."""
+
+    def __init__(self, *, task: str, times: int) -> None:
+        self.task = task
+        self.times = times
+        super().__init__(
+            f"A message of {task} was delivered {times} times, and never came to an end.",
+            "Whatever ends its workers would end the next one too, so it is not run again.",
+            "see what the workers logged when they ended, such as a lack of memory.",
+        )
+
+
 class Expired(FrameworkError):  # noqa: N818 - reads as what happened
     """An attempt would have started after the call's ``expires``."""
 

@@ -18,7 +18,7 @@ from fw_core.declare.registry import TASK_REGISTRY
 from fw_core.settings import Settings, default_settings
 from fw_worker import logs
 from fw_worker.attempts import run_attempt
-from fw_worker.checks import check_timeouts
+from fw_worker.checks import check_timeouts, prefetch
 from fw_worker.request import AttemptRequest
 from fw_worker.strategy import strategy
 from fw_worker.task_modules import import_task_modules
@@ -52,14 +52,14 @@ def create_app(
         settings, registry, worker_side=WORKER_SIDE, clock=clock, result_backend=result_backend
     )
     check_timeouts(app)
-    app.conf.update(_worker_configuration())
+    app.conf.update(_worker_configuration(app))
     return app
 
 
-def _worker_configuration() -> dict[str, Any]:
+def _worker_configuration(app: App) -> dict[str, Any]:
     return {
         "worker_consumer": "fw_worker.consumer:WorkerConsumer",
-        "worker_prefetch_multiplier": 4,
+        "worker_prefetch_multiplier": prefetch(app),
         "worker_send_task_events": False,
         "worker_hijack_root_logger": False,
         "worker_redirect_stdouts": False,

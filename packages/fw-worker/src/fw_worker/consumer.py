@@ -14,6 +14,7 @@ from fw_core.errors import UnknownTaskMessage
 from fw_worker.broker_connection import wait_for_broker
 from fw_worker.broker_version import SayWhatTheBrokerCannot
 from fw_worker.failures import store_failure
+from fw_worker.heartbeat import beat_on
 
 _logger = logging.getLogger("fw.worker")
 
@@ -53,6 +54,11 @@ class WorkerConsumer(Consumer):  # type: ignore[misc]
         self.first_connection_attempt = False
         return conn
 
+    def register_with_event_loop(self, hub: Any) -> None:
+        """Let the loop that takes the messages say that it turns."""
+        super().register_with_event_loop(hub)
+        beat_on(hub)
+
     def on_decode_error(self, message: Any, exc: Exception) -> None:
         """Keep what is not JSON as a dead letter; Celery would acknowledge it, that is lose it."""
         _logger.error("A message cannot be read and is kept as a dead letter: %s", exc)
@@ -82,6 +88,8 @@ class WorkerConsumer(Consumer):  # type: ignore[misc]
             str(task_id),
             failed,
             {"id": task_id, "task": name, "retries": message.headers.get("retries") or 0},
-            then=lambda: message.reject_log_error(_logger, self.connection_errors),
+            then=lambda: self.call_soon_ack(
+                message.reject_log_error, _logger, self.connection_errors
+            ),
         )
         signals.task_unknown.send(sender=self, message=message, exc=exc, name=name, id=task_id)

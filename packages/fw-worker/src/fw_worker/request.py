@@ -12,13 +12,13 @@ import time
 from typing import Any
 
 from celery import signals
-from celery.exceptions import WorkerLostError
+from celery.exceptions import TimeLimitExceeded, WorkerLostError
 from celery.worker import state as worker_state
 from celery.worker.request import Request
 from celery.worker.state import task_ready
 from kombu.exceptions import OperationalError
 
-from fw_core.attempt.failure import AttemptFailed
+from fw_core.attempt.failure import AttemptFailed, TaskError
 from fw_core.attempt.outcome import GaveUp
 from fw_core.broker.task import FrameworkTask
 from fw_core.errors import ResultStoreError, SendError, TimedOut, WorkerDied
@@ -65,6 +65,8 @@ class AttemptRequest(Request):  # type: ignore[misc]
             cause = str(error).partition(" Job: ")[0]
             self._settle_lost(WorkerDied(task=self.task.name, cause=cause))
             return None
+        if isinstance(error, TimeLimitExceeded):
+            return None  # on_timeout, which the pool calls next, settles it
         if isinstance(error, _NOT_SETTLED):
             # The body is done, its outcome could not be kept: the message must not be lost with it.
             task_ready(self)
@@ -72,6 +74,13 @@ class AttemptRequest(Request):  # type: ignore[misc]
             self.reject(requeue=True)
             return None
         return super().on_failure(exc_info, send_failed_event, return_ok)
+
+    def _announce_revoked(self, reason: str, terminated: bool, signum: Any, expired: bool) -> None:
+        """A call that an operator revoked: stored without making the main process wait."""
+        task_ready(self)
+        self._already_revoked = True
+        error = TaskError("Revoked", f"an operator revoked it ({reason})")
+        self._fail(AttemptFailed(error, "revoked"))
 
     def _settle_lost(self, error: TimedOut | WorkerDied) -> None:
         if self.acknowledged or worker_state.should_terminate:
@@ -123,5 +132,6 @@ _NOT_SETTLED = (ResultStoreError, SendError, OperationalError)
 _KEPT = (
     "id", "task", "retries", "root_id", "parent_id", "group", "group_index", "hostname",
     "errbacks", "chain", "chord", "ignore_result",
+    "delivery_info",
 )  # fmt: skip
 """What the result store is told of a request; arguments are not among it."""

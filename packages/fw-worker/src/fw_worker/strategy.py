@@ -9,9 +9,13 @@ from typing import Any
 from celery.exceptions import InvalidTaskError
 from celery.worker.strategy import default
 
+from fw_core.attempt.failure import AttemptFailed
 from fw_core.broker.amqp import BROKER_DEATH_HEADERS
 from fw_core.broker.delays import STEP
 from fw_core.broker.publish import Unconfirmed
+from fw_core.broker.topology import DELIVERY_LIMIT
+from fw_core.errors import DeliveredTooOften
+from fw_worker.failures import store_failure
 
 _logger = logging.getLogger("fw.worker")
 
@@ -28,9 +32,32 @@ def strategy(task: Any, app: Any, consumer: Any) -> Any:
                 return send_on(app, message, due)
             message.headers["eta"] = None  # it is due: no timer has to hold it
         check_shape(message, body)
+        if delivered(message) >= DELIVERY_LIMIT:
+            return give_up(consumer, task, message)
         return handle(message, body, ack, reject, callbacks)
 
     return on_message
+
+
+def delivered(message: Any) -> int:
+    """How often the broker delivered the message before, as far as it counts."""
+    count = message.headers.get("x-delivery-count")
+    return count if isinstance(count, int) else 0
+
+
+def give_up(consumer: Any, task: Any, message: Any) -> None:
+    """End a message at its last delivery with a failure: the broker itself would leave none."""
+    error = DeliveredTooOften(task=task.name, times=DELIVERY_LIMIT + 1)
+    _logger.error("%s", error)
+    store_failure(
+        consumer.pool,
+        str(message.headers.get("id")),
+        AttemptFailed.of(error, reason="it was delivered too often"),
+        {"id": message.headers.get("id"), "task": task.name, "delivery_info": {}},
+        then=lambda: consumer.call_soon_ack(
+            message.reject_log_error, _logger, consumer.connection_errors
+        ),
+    )
 
 
 def send_on(app: Any, message: Any, due: datetime) -> None:

@@ -205,7 +205,8 @@ class FrameworkAMQP(AMQP):  # type: ignore[misc]
                     _window.reset(token)
         except (Unconfirmed, NotSent, MaybeSent) as error:
             if isinstance(error, Unconfirmed):
-                error = self._send_error(error, task, next(iter(window.owed.values()), "?"))
+                unsure = next(iter([*window.refused, *window.owed.values()]), "?")
+                error = self._send_error(error, task, unsure)
             error.add_note(f"{window.confirmed} calls of this round were confirmed before.")
             raise error from None
 

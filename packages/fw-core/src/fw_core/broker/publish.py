@@ -7,6 +7,7 @@ too early. Nothing here knows tasks; it knows queues, waits and confirms.
 from __future__ import annotations
 
 import time
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -85,6 +86,7 @@ class _Publishing:
     declared: Declared
     deadline: float
     written: bool = False
+    in_doubt: bool = False  # an earlier try was written, and its connection lost
     redeclared: bool = False
 
     def run(self) -> None:
@@ -105,12 +107,15 @@ class _Publishing:
                 self._drop_connection()
                 raise Unconfirmed("no confirm in time", maybe=self.written) from error
             except MessageNacked as error:
-                raise Unconfirmed("the queue refused it; is it full?", maybe=False) from error
+                raise Unconfirmed(
+                    "the queue refused it; is it full?", maybe=self.in_doubt
+                ) from error
             except NotFound as error:
                 self._again_after_redeclaring(error)
             except IrrecoverableChannelError as error:
+                doubt = self.in_doubt
                 self._drop_connection()
-                raise Unconfirmed(short(error), maybe=False) from error
+                raise Unconfirmed(short(error), maybe=doubt) from error
             except (ConsumerCancelled, *recoverable) as error:
                 self._drop_connection()
                 self._pause(error)
@@ -124,10 +129,11 @@ class _Publishing:
         connection.ensure_connection(
             max_retries=1, interval_start=0, interval_step=0, timeout=patience
         )
-        channel = self._channel(connection)
-        self.declared.ensure(
-            connection.connection, channel, queue=self.letter.queue, wait_ms=self.letter.wait_ms
-        )
+        with answering_within(connection, self._left()):
+            channel = self._channel(connection)
+            self.declared.ensure(
+                connection.connection, channel, queue=self.letter.queue, wait_ms=self.letter.wait_ms
+            )
         returned = _returned(channel)
         returned.clear()
         self.written = True
@@ -161,7 +167,7 @@ class _Publishing:
         """A queue or exchange is gone that was there: declare all once more, then give up."""
         self.declared.forget(self.producer.connection.connection)
         if self.redeclared:
-            raise Unconfirmed(short(error), maybe=False) from error
+            raise Unconfirmed(short(error), maybe=self.in_doubt) from error
         self.redeclared = True
         self.producer.revive(self.producer.connection)
 
@@ -179,9 +185,21 @@ class _Publishing:
 
     def _drop_connection(self) -> None:
         """Leave the connection without a word: a polite close can block as the publish did."""
+        self.in_doubt = self.in_doubt or self.written
         connection = self.producer.connection
         connection.collect(socket_timeout=0.1)
         self.producer.revive(connection)
+
+
+def answering_within(connection: Any, seconds: float) -> AbstractContextManager[Any]:
+    """Give the broker so many seconds for each answer inside the block; silence is TimeoutError."""
+    having_timeout = getattr(
+        getattr(connection.connection, "transport", None), "having_timeout", None
+    )
+    if having_timeout is None:  # the local transport answers at once
+        return nullcontext()
+    within: AbstractContextManager[Any] = having_timeout(seconds)
+    return within
 
 
 def _returned(channel: Any) -> list[Any]:

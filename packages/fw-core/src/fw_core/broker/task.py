@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 from celery import Task as CeleryTask
 
 from fw_core.broker.amqp import BROKER_DEATH_HEADERS
+from fw_core.call.size import check_size
 from fw_core.declare.spec import TaskSpec
 
 if TYPE_CHECKING:
@@ -37,8 +38,8 @@ class WorkerSide:
     strategy: Callable[..., Any]
 
 
-HARD_LIMIT_GRACE = 10.0
-"""Seconds that a body has, after its timeout was raised in it, to clean up."""
+HARD_LIMIT_GRACE = 20.0
+"""Seconds after its timeout that a body has to clean up and its outcome to be stored and sent."""
 
 
 class FrameworkTask(CeleryTask):  # type: ignore[misc]
@@ -80,6 +81,7 @@ class FrameworkTask(CeleryTask):  # type: ignore[misc]
         """
         if self.app.current_worker_task is None:
             checked = self.handle.arguments.encode_or_keep(args or (), kwargs or {})
+            check_size(self.name, checked, limit=self.app.settings.message_limit)
             args, kwargs = checked.args, checked.kwargs
         return self.send_plain(args, kwargs, **options)
 

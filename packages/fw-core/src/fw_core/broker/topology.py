@@ -16,7 +16,6 @@ which must drop nothing, sets one it cannot reach.
 
 from __future__ import annotations
 
-import time
 from dataclasses import dataclass
 from typing import Any, Final
 from weakref import WeakKeyDictionary
@@ -25,8 +24,6 @@ from kombu import Exchange, Queue
 
 DELIVERY_LIMIT: Final = 20
 _NO_LIMIT: Final = 2_000_000_000
-_HOUR_MS: Final = 3_600_000
-_REDECLARE_SECONDS: Final = 600.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -87,8 +84,8 @@ class Topology:
     def wait_queue(self, milliseconds: int) -> Queue:
         """Where messages wait ``milliseconds``.
 
-        It expires when unused; a queue with messages but no consumer counts as unused, so it must
-        live longer than its messages by more than the time between two declarations.
+        It never expires: RabbitMQ counts a queue without a consumer as unused, whatever is sent
+        to it or declared, and takes its messages along. There are at most as many as steps.
         """
         name = self.wait(milliseconds)
         return Queue(
@@ -98,7 +95,6 @@ class Topology:
             queue_arguments={
                 "x-queue-type": "quorum",
                 "x-message-ttl": milliseconds,
-                "x-expires": 2 * milliseconds + 2 * _HOUR_MS,
                 "x-dead-letter-exchange": self.due,
                 "x-dead-letter-strategy": "at-least-once",
                 "x-overflow": "reject-publish",
@@ -129,7 +125,7 @@ class Declared:
 
     def __init__(self, topology: Topology) -> None:
         self._topology = topology
-        self._seen: WeakKeyDictionary[Any, dict[str, float]] = WeakKeyDictionary()
+        self._seen: WeakKeyDictionary[Any, set[str]] = WeakKeyDictionary()
 
     def ensure(self, connection: Any, channel: Any, *, queue: str, wait_ms: int | None) -> None:
         """Declare what a message to ``queue`` needs and this connection has not declared.
@@ -138,22 +134,18 @@ class Declared:
             connection: The transport's connection; a new one starts from nothing.
             channel: A channel of it.
             queue: The queue's name on the broker.
-            wait_ms: The delay whose queue is needed too; redeclared every ten minutes, which
-                keeps it from expiring.
+            wait_ms: The delay whose queue is needed too.
         """
-        seen = self._seen.setdefault(connection, {})
+        seen = self._seen.setdefault(connection, set())
         if "" not in seen:
             self._topology.declare_base(channel)
-            seen[""] = time.monotonic()
+            seen.add("")
         if queue not in seen:
             self._topology.declare_queue(channel, queue)
-            seen[queue] = time.monotonic()
-        if wait_ms is None:
-            return
-        wait = self._topology.wait(wait_ms)
-        if time.monotonic() - seen.get(wait, -_REDECLARE_SECONDS) >= _REDECLARE_SECONDS:
+            seen.add(queue)
+        if wait_ms is not None and self._topology.wait(wait_ms) not in seen:
             self._topology.declare_wait(channel, wait_ms)
-            seen[wait] = time.monotonic()
+            seen.add(self._topology.wait(wait_ms))
 
     def forget(self, connection: Any) -> None:
         """Declare everything again on the next message: something was deleted meanwhile."""

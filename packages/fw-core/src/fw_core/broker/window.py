@@ -14,7 +14,7 @@ from dataclasses import dataclass, field
 from types import TracebackType
 from typing import Any, Self
 
-from fw_core.broker.publish import Letter, Unconfirmed, short
+from fw_core.broker.publish import Letter, Unconfirmed, answering_within, short
 from fw_core.broker.topology import Declared
 from fw_core.errors import FrameworkError
 
@@ -48,8 +48,9 @@ class Window:
         connection = self.producer.connection
         try:
             connection.ensure_connection(max_retries=1, timeout=self.seconds)
-            channel = connection.channel()
-            channel.confirm_select()
+            with answering_within(connection, self.seconds):
+                channel = connection.channel()
+                channel.confirm_select()
         except FrameworkError:
             raise
         except Exception as error:
@@ -69,9 +70,10 @@ class Window:
         """
         try:
             connection = self.producer.connection.connection
-            self.declared.ensure(
-                connection, self._channel, queue=letter.queue, wait_ms=letter.wait_ms
-            )
+            with answering_within(self.producer.connection, self.seconds):
+                self.declared.ensure(
+                    connection, self._channel, queue=letter.queue, wait_ms=letter.wait_ms
+                )
             properties = dict(letter.properties)
             message = self._channel.prepare_message(
                 letter.body,
@@ -126,7 +128,8 @@ class Window:
         self.producer.revive(connection)
 
     def _on_ack(self, tag: int, multiple: bool) -> None:
-        self.confirmed += len(self._settle(tag, multiple))
+        settled = self._settle(tag, multiple)
+        self.confirmed += sum(task_id not in self.refused for task_id in settled)
 
     def _on_nack(self, tag: int, multiple: bool) -> None:
         for task_id in self._settle(tag, multiple):

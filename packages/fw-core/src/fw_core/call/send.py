@@ -8,6 +8,8 @@ from typing import TYPE_CHECKING, Any, ParamSpec, TypeVar
 
 from fw_core.call.arguments import Checked
 from fw_core.call.options import CallOptions
+from fw_core.call.plain import show
+from fw_core.call.size import check_size
 from fw_core.errors import CallError, OptionError
 
 if TYPE_CHECKING:
@@ -42,9 +44,9 @@ def send_many(
             "leave id out, or send each call with its own id by delay().",
         )
     app = _app()
-    checked = [task.arguments.encode(args, {}) for args in calls]
+    checked = [task.arguments.encode(_arguments_of(task, call), {}) for call in calls]
     for call in checked:
-        _check_size(app, task, call)
+        check_size(task.spec.name, call, limit=app.settings.message_limit)
     celery_options = _celery_options(task, options)
     with app.producer_or_acquire() as producer:
         celery_options["producer"] = producer
@@ -61,7 +63,7 @@ def send_with(
     """Send one call with Celery's own options."""
     app = _app()
     checked = task.arguments.encode(args, kwargs)
-    _check_size(app, task, checked)
+    check_size(task.spec.name, checked, limit=app.settings.message_limit)
     return _send(app, task, checked, celery_options)
 
 
@@ -122,6 +124,16 @@ def _celery_options(task: TaskHandle[..., Any], options: CallOptions) -> dict[st
     return celery_options
 
 
+def _arguments_of(task: TaskHandle[..., Any], call: Any) -> Sequence[Any]:
+    if isinstance(call, (tuple, list)):
+        return call
+    raise CallError(
+        f"{task.spec.name}: one of many calls was given as {show(call)}.",
+        "Each call is a tuple of its arguments; nothing was sent.",
+        f"{task.__name__}.delay_many([(7,), (8,)])",
+    )
+
+
 def _check_in_time(task: TaskHandle[..., Any], options: CallOptions) -> None:
     declared = None if task.spec.expires is None else task.spec.expires.total_seconds()
     expires = declared if options.expires is None else options.expires
@@ -132,19 +144,6 @@ def _check_in_time(task: TaskHandle[..., Any], options: CallOptions) -> None:
         "It could never start in time.",
         f"options(delay={options.delay:g}, expires={2 * options.delay:g})",
     )
-
-
-def _check_size(app: App, task: TaskHandle[..., Any], checked: Checked) -> None:
-    from kombu.utils.json import dumps
-
-    size = len(dumps((checked.args, checked.kwargs)).encode())
-    if size > app.settings.message_limit:
-        raise CallError(
-            f"{task.spec.name}: the arguments take {size:,} bytes as JSON, "
-            f"more than {app.settings.message_limit:,}.",
-            "Large messages slow every queue they pass and can be refused by the broker.",
-            "store the data and send where it is, such as a key or an id.",
-        )
 
 
 def _app() -> App:

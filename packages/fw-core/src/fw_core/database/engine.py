@@ -103,6 +103,8 @@ def _postgresql_arguments(url: URL) -> dict[str, Any]:
     options = given if isinstance(given, str) else " ".join(given)
     defaults = {
         "application_name": "fw",
+        # A cluster made in the C locale says SQL_ASCII, and the driver would refuse the rest.
+        "client_encoding": "utf8",
         "connect_timeout": CONNECT_TIMEOUT,
         # A server that vanished without a word is noticed in seconds, not in two hours.
         "keepalives_idle": 30,

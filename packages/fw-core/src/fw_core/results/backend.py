@@ -11,6 +11,7 @@ key-value backend: that one reads before it writes, and keeps what a query needs
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Callable, Iterable, Iterator
 from datetime import UTC, datetime
 from functools import cached_property
@@ -23,6 +24,7 @@ from celery.result import result_from_tuple
 
 from fw_core import urls
 from fw_core.attempt.failure import AttemptFailed, describe
+from fw_core.errors import ResultStoreError
 from fw_core.results.rows import FINAL, WITH_ERROR, ResultRow, meta_of, row_of
 from fw_core.results.waiting import REAL_CLOCK, pauses
 
@@ -30,6 +32,8 @@ if TYPE_CHECKING:
     from sqlalchemy import Connection
 
     from fw_core.database.connection import Database
+
+_logger = logging.getLogger("fw.results")
 
 T = TypeVar("T")
 
@@ -114,7 +118,16 @@ class ResultBackend(_Base):  # type: ignore[misc]
         )
         from fw_core.results import statements
 
-        self._write(lambda connection: statements.store(connection, row))
+        if state in FINAL:
+            self._write(lambda connection: statements.store(connection, row))
+            return result
+        # STARTED and RETRY only inform: a store that is away must not stop an attempt for them.
+        try:
+            self.database.statement(lambda connection: statements.store(connection, row), timeout=0)
+        except ResultStoreError as error:
+            _logger.warning(
+                "the state %s of %s could not be stored: %s", state, task_id, error.what
+            )
         return result
 
     def _forget(self, task_id: str) -> None:
