@@ -215,7 +215,7 @@ def test_storing_while_the_server_is_away_ends_within_the_time_given(
 
     assert time.monotonic() - started < 3
     shown = "".join(traceback.format_exception(told.value))
-    user, password = make_url(url).username, make_url(url).password
+    user, password = make_url(proxied_url).username, make_url(proxied_url).password
     assert f":{password}@" not in shown
     assert f"{user}:***@127.0.0.1" in shown
 
