@@ -8,7 +8,7 @@ import pytest
 
 from fw_core import DeclarationError, GiveUp, OptionError, RetryLater, RetryPolicy
 from fw_core.attempt.decide import Tries, decide
-from fw_core.attempt.outcome import GaveUp, RetryIn
+from fw_core.attempt.outcome import Cause, GaveUp, RetryIn
 from fw_core.errors import Expired, MessageError, ReturnError, TimedOut, WorkerDied
 
 NOON = datetime(2026, 1, 1, 12, tzinfo=UTC)
@@ -129,7 +129,7 @@ def test_what_another_attempt_cannot_change_is_not_retried(error):
 def test_give_up_ends_the_task_although_retries_are_left():
     signal = GiveUp("the order was cancelled")
 
-    assert after(signal) == GaveUp(signal, "the task gave up")
+    assert after(signal) == GaveUp(signal, "the task gave up", Cause.GAVE_UP)
 
 
 def test_give_up_wins_over_retry_on():

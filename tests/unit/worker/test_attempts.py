@@ -12,7 +12,7 @@ from celery.exceptions import Ignore, Reject, Retry
 from fw_core import GiveUp, NotSent, RetryLater, RetryPolicy, current_attempt, task_framework
 from fw_core.attempt.decide import Tries
 from fw_core.attempt.failure import AttemptFailed
-from fw_core.attempt.outcome import GaveUp, RetryIn
+from fw_core.attempt.outcome import Cause, GaveUp, RetryIn
 from fw_core.errors import TimedOut, WorkerDied
 from fw_worker import attempts
 
@@ -275,7 +275,12 @@ def test_a_failure_is_raised_as_data():
         def __init__(self, one: int, two: int) -> None: ...
 
     with pytest.raises(AttemptFailed) as caught:
-        attempts.settle(FakeTask(), request(), Tries(), GaveUp(OddError(1, 2), "no retries"))
+        attempts.settle(
+            FakeTask(),
+            request(),
+            Tries(),
+            GaveUp(OddError(1, 2), "no retries", Cause.RETRIES_SPENT),
+        )
 
     assert caught.value.error.type.endswith("OddError")
     assert caught.value.reason == "no retries"

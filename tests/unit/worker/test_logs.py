@@ -12,7 +12,7 @@ import pytest
 
 from fw_core.attempt.current import Attempt, running
 from fw_core.attempt.decide import Tries
-from fw_core.attempt.outcome import GaveUp, RetryIn, Succeeded
+from fw_core.attempt.outcome import Cause, GaveUp, RetryIn, Succeeded
 from fw_core.attempt.policy import RetryPolicy
 from fw_worker.ended import Ended, tell
 from fw_worker.logs import HumanFormatter, JsonFormatter
@@ -83,7 +83,10 @@ def test_a_line_outside_of_a_task_has_none(lines):
         (Succeeded("a result that is nobody's business"), set()),
         (RetryIn(9.1, 9.0, ValueError("no")), {"next_wait", "error"}),
         (RetryIn(5.0, 5.0, ValueError("later"), counts=False), {"next_wait"}),
-        (GaveUp(ValueError("no"), "the last of 6 attempts failed"), {"error", "reason"}),
+        (
+            GaveUp(ValueError("no"), "the last of 6 attempts failed", Cause.RETRIES_SPENT),
+            {"error", "reason"},
+        ),
     ],
     ids=["succeeded", "retry", "later", "failed"],
 )
@@ -122,7 +125,7 @@ def test_a_traceback_begins_with_the_task_s_own_code(lines):
         with_context(body)(SimpleNamespace(attempt=ATTEMPT))
     except ValueError as error:
         error.__traceback__ = error.__traceback__.tb_next  # as the pipeline catches it
-        end(GaveUp(error, "the last of 6 attempts failed"))
+        end(GaveUp(error, "the last of 6 attempts failed", Cause.RETRIES_SPENT))
     assert "pipeline.py" not in lines.human[0]
     assert "in body" in lines.human[0]
     assert lines.json[0]["traceback"].endswith("ValueError: no such order")

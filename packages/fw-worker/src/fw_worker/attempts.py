@@ -17,7 +17,7 @@ from celery.exceptions import Ignore, Reject, Retry
 from fw_core.attempt.current import Attempt
 from fw_core.attempt.decide import LATERS_HEADER, Tries, decide
 from fw_core.attempt.failure import AttemptFailed
-from fw_core.attempt.outcome import GaveUp, RetryIn, Succeeded
+from fw_core.attempt.outcome import Cause, GaveUp, RetryIn, Succeeded
 from fw_core.attempt.pipeline import Run, attempt
 from fw_core.broker.task import FrameworkTask
 from fw_core.errors import Expired, SendError
@@ -114,7 +114,7 @@ def _expired(task: FrameworkTask, request: Any) -> GaveUp | None:
     if task.app.now() <= moment:
         return None
     error = Expired(task=task.name, expires=moment.isoformat(timespec="seconds"))
-    return GaveUp(error, "it came too late")
+    return GaveUp(error, "it came too late", Cause.EXPIRED)
 
 
 def _attempt(task: FrameworkTask, request: Any, tries: Tries) -> Attempt:

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import TypeGuard
 
-from fw_core.attempt.outcome import GaveUp, RetryIn
+from fw_core.attempt.outcome import Cause, GaveUp, RetryIn
 from fw_core.attempt.policy import RetryPolicy
 from fw_core.attempt.retry_after import retry_after
 from fw_core.attempt.signals import GiveUp, RetryLater
@@ -18,6 +18,7 @@ from fw_core.errors import (
     LaterTooOften,
     MessageError,
     ReturnError,
+    TimedOut,
     WorkerDied,
 )
 
@@ -72,17 +73,20 @@ def decide(
     """
     error = _meant(error)
     if isinstance(error, GiveUp):
-        return GaveUp(error, "the task gave up")
+        return GaveUp(error, "the task gave up", Cause.GAVE_UP)
     if isinstance(error, RetryLater):
         return _later(error, policy, tries)
     if isinstance(error, (MessageError, DeclarationError)):
-        return GaveUp(error, "another attempt would get the same arguments")
+        return GaveUp(error, "another attempt would get the same arguments", Cause.WRONG_ARGUMENTS)
     if isinstance(error, (ReturnError, Expired)):
-        return GaveUp(error, "another attempt could not change it")
+        cause = Cause.EXPIRED if isinstance(error, Expired) else Cause.NO_RESULT
+        return GaveUp(error, "another attempt could not change it", cause)
     if not isinstance(error, WorkerDied) and not policy.retries_error(error):
-        return GaveUp(error, f"{type(error).__name__} is not retried by the task's policy")
+        return GaveUp(
+            error, f"{type(error).__name__} is not retried by the task's policy", Cause.GAVE_UP
+        )
     if tries.retries >= policy.retries:
-        return GaveUp(error, _spent(policy))
+        return GaveUp(error, _spent(policy), _cause(error))
     retry = tries.retries + 1
     stated = policy.stated_wait(retry)
     seconds = policy.wait(retry, draw)
@@ -116,10 +120,20 @@ def _spent(policy: RetryPolicy) -> str:
     return f"the last of {policy.max_attempts} attempts failed"
 
 
+def _cause(error: BaseException) -> Cause:
+    if isinstance(error, TimedOut):
+        return Cause.TIMED_OUT
+    return Cause.DIED if isinstance(error, WorkerDied) else Cause.RETRIES_SPENT
+
+
 def _later(signal: RetryLater, policy: RetryPolicy, tries: Tries) -> RetryIn | GaveUp:
     if tries.laters >= signal.max_times:
         times = signal.max_times
-        return GaveUp(LaterTooOften(times=times), f"it asked to run later {times} times")
+        return GaveUp(
+            LaterTooOften(times=times),
+            f"it asked to run later {times} times",
+            Cause.LATER_TOO_OFTEN,
+        )
     cap = policy.max_seconds if signal.max_delay is None else signal.max_delay
     seconds = min(signal.seconds, cap)
     return RetryIn(seconds, seconds, signal, counts=False)

@@ -23,6 +23,7 @@ from weakref import WeakKeyDictionary
 from kombu import Exchange, Queue
 
 DELIVERY_LIMIT: Final = 20
+MOST_OUTCOMES: Final = 10_000
 _NO_LIMIT: Final = 2_000_000_000
 
 
@@ -46,6 +47,11 @@ class Topology:
     def dead(self) -> str:
         """The exchange and the queue of dead letters."""
         return f"{self.prefix}fw.dead"
+
+    @property
+    def outcomes(self) -> str:
+        """The queue of outcomes that the database could not take when they came."""
+        return f"{self.prefix}fw.outcomes"
 
     def wait(self, milliseconds: int) -> str:
         """The exchange and the queue of a delay."""
@@ -81,6 +87,24 @@ class Topology:
             queue_arguments={"x-queue-type": "quorum", "x-delivery-limit": _NO_LIMIT},
         )
 
+    def outcomes_queue(self) -> Queue:
+        """Where outcomes wait for the database, a limited number of them.
+
+        When it is full it refuses more, and whoever has an outcome keeps it: a worker that cannot
+        say how its tasks ended takes no more of them.
+        """
+        return Queue(
+            self.outcomes,
+            exchange=Exchange(self.outcomes, type="fanout", durable=True),
+            durable=True,
+            queue_arguments={
+                "x-queue-type": "quorum",
+                "x-delivery-limit": _NO_LIMIT,
+                "x-max-length": MOST_OUTCOMES,
+                "x-overflow": "reject-publish",
+            },
+        )
+
     def wait_queue(self, milliseconds: int) -> Queue:
         """Where messages wait ``milliseconds``.
 
@@ -102,8 +126,9 @@ class Topology:
         )
 
     def declare_base(self, channel: Any) -> None:
-        """Declare what every message may need: the three exchanges and the dead-letter queue."""
+        """Declare what every message may need: the exchanges, and the queues of the framework."""
         self.dead_queue()(channel).declare()
+        self.outcomes_queue()(channel).declare()
         Exchange(self.tasks, type="topic", durable=True)(channel).declare()
         Exchange(self.due, type="topic", durable=True, arguments={"alternate-exchange": self.dead})(
             channel
