@@ -328,6 +328,18 @@ class ReturnError(FrameworkError, TypeError):
         )
 
 
+class UnreadableMessage(FrameworkError):  # noqa: N818 - reads as what happened
+    """A message in a queue of tasks is no call that a worker could read."""
+
+    def __init__(self, *, cause: str) -> None:
+        self.cause = cause
+        super().__init__(
+            f"A message cannot be read as a call of a task: {cause}",
+            "It is kept as a dead letter, as it came; nothing was run.",
+            "find who sent it (fw dead show): calls are sent by .delay(), as JSON.",
+        )
+
+
 class UnknownTaskMessage(FrameworkError):  # noqa: N818 - reads as what happened
     """A worker met a message for a task that it does not know."""
 

@@ -25,6 +25,7 @@ from fw_testing.errors import NeverAtRest
 from fw_testing.records import DeadLetter, Message, Ran
 from fw_testing.worker import DeterministicWorker
 from fw_worker.app import create_app
+from fw_worker.dead_letters.death import HEADER, Death
 from fw_worker.ended import Ended, listening
 
 RESULTS = "sqlite:///file:fw-testing?mode=memory&uri=true"
@@ -159,15 +160,14 @@ class Bench:
     def _dead(self, view: MessageView) -> DeadLetter:
         args, kwargs = _arguments(view.body)
         task_id = str(view.headers.get("id") or "")
-        meta = self.app.backend.get_task_meta(task_id, cache=False) if task_id else {}
-        error = meta.get("fw_error")
+        death = Death.from_header(view.headers.get(HEADER))
         return DeadLetter(
             task=str(view.headers.get("task") or ""),
             args=args,
             kwargs=kwargs,
             id=task_id,
             queue=self._queue(str(view.headers.get("x-first-death-queue") or view.key)),
-            error="" if error is None else str(error),
+            error="" if death is None else str(death.error),
             body=view.body,
         )
 
@@ -194,6 +194,7 @@ def bench() -> Iterator[Bench]:
         )
         app = create_app(settings, TASK_REGISTRY, clock=clock.now)
         app.result_clock = one_look()
+        app.patience = 0
         stack.callback(app.close)
         stack.callback(app.amqp.close_connections)
         world = Bench(app, store, clock)

@@ -1,7 +1,6 @@
-"""Consume and settle: from Celery's request to an attempt, from its outcome to what follows.
+"""Consume: from Celery's request to an attempt, and from the attempt to its outcome.
 
-The core decides what follows; here it is carried out: a value for the result, the same call sent
-again through a wait queue, or a failure, which Celery stores and rejects to the dead letters.
+The core decides what follows; ``settle.py`` carries it out.
 """
 
 from __future__ import annotations
@@ -16,12 +15,13 @@ from celery.exceptions import Ignore, Reject, Retry
 
 from fw_core.attempt.current import Attempt
 from fw_core.attempt.decide import LATERS_HEADER, Tries, decide
-from fw_core.attempt.failure import AttemptFailed
-from fw_core.attempt.outcome import Cause, GaveUp, RetryIn, Succeeded
+from fw_core.attempt.outcome import Cause, GaveUp, Outcome, RetryIn, Succeeded
 from fw_core.attempt.pipeline import Run, attempt
 from fw_core.broker.task import FrameworkTask
-from fw_core.errors import Expired, SendError
+from fw_core.errors import DeliveredTooOften, Expired
+from fw_worker.earlier import MOST_STARTS, NOTHING, is_redelivered, look_up, may_have_run
 from fw_worker.ended import Ended, tell
+from fw_worker.settle import Settling, is_result_kept, patience
 from fw_worker.time_limit import limit_time
 
 _logger = logging.getLogger("fw.task")
@@ -35,15 +35,39 @@ def run_attempt(task: FrameworkTask, args: tuple[Any, ...], kwargs: dict[str, An
 
     Raises:
         Retry: it was sent again, and confirmed.
-        AttemptFailed: it failed for good.
-        Reject: it was to be sent again and could not be; the message stays.
+        AttemptFailed: it failed for good, and is a dead letter.
+        Reject: what happened could not be kept, or sent on: the message goes back.
     """
     request = task.request
-    tries = tries_of(request)
     if request.called_directly:
         return task.spec.function(*args, **kwargs)
+    tries = tries_of(request)
     started = time.monotonic()
-    outcome = _expired(task, request) or attempt(
+    may_repeat = may_have_run(request, tries)
+    earlier = NOTHING
+    if may_repeat:
+        earlier = look_up(task.app, request, has_result=_needs_result(task, request))
+    if earlier.has_succeeded:
+        outcome: Outcome = Succeeded(earlier.value)
+        _logger.info("%s has succeeded before; its message came again", task.name)
+    else:
+        outcome = (
+            _started_too_often(task, earlier.starts)
+            or _expired(task, request)
+            or _attempt_of(task, request, tries, args, kwargs)
+        )
+        seconds = time.monotonic() - started
+        tell(Ended(task.spec, request.id, tries, outcome, seconds, is_redelivered(request)))
+    settling = Settling(
+        task, request, tries, until=patience(task, started), may_have_run=may_repeat
+    )
+    return settling.settle(outcome, is_stored=earlier.has_succeeded)
+
+
+def _attempt_of(
+    task: FrameworkTask, request: Any, tries: Tries, args: tuple[Any, ...], kwargs: dict[str, Any]
+) -> Outcome:
+    return attempt(
         Run(
             spec=task.spec,
             arguments=task.handle.arguments,
@@ -58,32 +82,6 @@ def run_attempt(task: FrameworkTask, args: tuple[Any, ...], kwargs: dict[str, An
         limit_time=limit_time,
         passes=(Retry, Ignore, Reject),
         is_leaving=terminate_handler_fired,
-    )
-    tell(Ended(task.spec, request.id, tries, outcome, time.monotonic() - started))
-    if isinstance(outcome, Succeeded):
-        return outcome.value
-    return settle(task, request, tries, outcome)
-
-
-def settle(task: FrameworkTask, request: Any, tries: Tries, outcome: RetryIn | GaveUp) -> Any:
-    """Carry out what follows from a failed attempt; always raises."""
-    if isinstance(outcome, GaveUp):
-        raise AttemptFailed.of(outcome.error, reason=outcome.reason)
-    try:
-        signature = send_again(task, request, tries, outcome)
-    except SendError as error:
-        _logger.error("%s[%s] stays in its queue: %s", task.name, request.id, error.what)
-        raise Reject(error, requeue=True) from error
-    raise Retry(exc=AttemptFailed.of(outcome.error), when=outcome.seconds, sig=signature)
-
-
-def send_again(task: FrameworkTask, request: Any, tries: Tries, outcome: RetryIn) -> Any:
-    """Send the same call again, to be run after the outcome's wait."""
-    return task.send_again(
-        request,
-        seconds=outcome.seconds,
-        retries=tries.retries + outcome.counts,
-        headers={LATERS_HEADER: tries.laters + (not outcome.counts)},
     )
 
 
@@ -102,6 +100,13 @@ def tries_of(request: Any) -> Tries:
     """What a message has been through, by its headers; what makes no sense counts as nothing."""
     headers = request.headers or {}
     return Tries(retries=_count(request.retries), laters=_count(headers.get(LATERS_HEADER)))
+
+
+def _started_too_often(task: FrameworkTask, starts: int) -> GaveUp | None:
+    if starts <= MOST_STARTS:
+        return None
+    error = DeliveredTooOften(task=task.name, times=starts)
+    return GaveUp(error, "its worker ended each time that it ran", Cause.DIED)
 
 
 def _expired(task: FrameworkTask, request: Any) -> GaveUp | None:
@@ -128,15 +133,15 @@ def _attempt(task: FrameworkTask, request: Any, tries: Tries) -> Attempt:
         number=tries.attempt,
         of=task.spec.policy.max_attempts,
         deadline=task.app.now() + timedelta(seconds=task.spec.timeout.total_seconds()),
-        redelivered=bool(delivery.get("redelivered")),
+        redelivered=is_redelivered(request),
         queue=queue.removeprefix(task.app.topology.prefix),
     )
 
 
 def _needs_result(task: FrameworkTask, request: Any) -> bool:
-    ignored = request.__dict__.get("ignore_result")
-    ignored = task.ignore_result if ignored is None else ignored
-    return not ignored or bool(request.chain or request.callbacks or request.chord)
+    return is_result_kept(task, request) or bool(
+        request.chain or request.callbacks or request.chord
+    )
 
 
 def _count(value: Any) -> int:

@@ -9,12 +9,15 @@ from celery import bootsteps, signals
 from celery.worker.consumer import Consumer
 from celery.worker.consumer.connection import Connection
 
-from fw_core.attempt.failure import AttemptFailed
-from fw_core.errors import UnknownTaskMessage
+from fw_core.attempt.failure import describe
+from fw_core.attempt.outcome import Cause
+from fw_core.errors import FrameworkError, UnknownTaskMessage, UnreadableMessage
 from fw_worker.broker_connection import wait_for_broker
 from fw_worker.broker_version import SayWhatTheBrokerCannot
-from fw_worker.failures import store_failure
+from fw_worker.dead_letters.death import Death
 from fw_worker.heartbeat import beat_on
+from fw_worker.in_pool import bury_in_pool
+from fw_worker.raw import Raw
 
 _logger = logging.getLogger("fw.worker")
 
@@ -62,34 +65,51 @@ class WorkerConsumer(Consumer):  # type: ignore[misc]
     def on_decode_error(self, message: Any, exc: Exception) -> None:
         """Keep what is not JSON as a dead letter; Celery would acknowledge it, that is lose it."""
         _logger.error("A message cannot be read and is kept as a dead letter: %s", exc)
-        message.reject_log_error(_logger, self.connection_errors)
+        self._bury(message, UnreadableMessage(cause=str(exc)), Cause.UNREADABLE)
 
     def on_unknown_message(self, body: Any, message: Any) -> None:
         """Keep what is no call of a task as a dead letter."""
+        error = UnreadableMessage(cause="it is no call of a task")
         _logger.error("A message is no call of a task and is kept as a dead letter.")
-        message.reject_log_error(_logger, self.connection_errors)
+        self._bury(message, error, Cause.UNREADABLE)
         signals.task_rejected.send(sender=self, message=message, exc=None)
 
     def on_invalid_task(self, body: Any, message: Any, exc: Exception) -> None:
         """Keep a call whose form is wrong as a dead letter."""
         _logger.error("A message has a wrong form and is kept as a dead letter: %s", exc)
-        message.reject_log_error(_logger, self.connection_errors)
+        self._bury(message, UnreadableMessage(cause=str(exc)), Cause.UNREADABLE)
         signals.task_rejected.send(sender=self, message=message, exc=exc)
 
     def on_unknown_task(self, body: Any, message: Any, exc: Exception) -> None:
         """Keep a call of a task that this worker does not know, and store why it failed."""
-        name = message.headers.get("task") or "?"
-        task_id = message.headers.get("id")
+        name = str(message.headers.get("task") or "?")
         error = UnknownTaskMessage(name=name, known=self.app.registry)
         _logger.error("%s", error)
-        failed = AttemptFailed.of(error, reason="the worker does not know the task")
-        store_failure(
-            self.pool,
-            str(task_id),
-            failed,
-            {"id": task_id, "task": name, "retries": message.headers.get("retries") or 0},
-            then=lambda: self.call_soon_ack(
-                message.reject_log_error, _logger, self.connection_errors
-            ),
-        )
+        self._bury(message, error, Cause.UNKNOWN_TASK)
+        task_id = message.headers.get("id")
         signals.task_unknown.send(sender=self, message=message, exc=exc, name=name, id=task_id)
+
+    def _bury(self, message: Any, error: FrameworkError, cause: Cause) -> None:
+        raw = Raw.of_message(message)
+        death = Death(
+            cause=cause,
+            reason=_REASONS[cause],
+            error=describe(error),
+            at=self.app.now(),
+            attempts=0,
+            queue=raw.queue.removeprefix(self.app.topology.prefix),
+            worker=self.hostname,
+        )
+
+        def then(is_buried: bool) -> None:
+            # A rejected message reaches the dead letters too, without these facts.
+            settle = message.ack_log_error if is_buried else message.reject_log_error
+            self.call_soon_ack(settle, _logger, self.connection_errors)
+
+        bury_in_pool(self.pool, raw, death, then=then)
+
+
+_REASONS = {
+    Cause.UNREADABLE: "it cannot be read as a call",
+    Cause.UNKNOWN_TASK: "the worker does not know the task",
+}

@@ -26,6 +26,7 @@ class Ended:
         tries: What the message had been through before this attempt.
         outcome: How it ended.
         seconds: How long it ran.
+        is_redelivered: Whether its message was delivered before, so that the body may have run.
     """
 
     spec: TaskSpec
@@ -33,6 +34,7 @@ class Ended:
     tries: Tries
     outcome: Outcome
     seconds: float
+    is_redelivered: bool = False
 
 
 Listener = Callable[[Ended], None]
@@ -67,6 +69,9 @@ def _log(ended: Ended) -> None:
         "attempts": policy.max_attempts,
         "seconds": round(seconds, 3),
     }
+    if ended.is_redelivered:
+        line += " (its message came again)"
+        facts["redelivered"] = True
     match ended.outcome:
         case Succeeded():
             facts["outcome"] = "succeeded"

@@ -6,13 +6,15 @@ then acknowledges the call; the collector stores it when the database is back.
 
 from __future__ import annotations
 
-import json
 from dataclasses import asdict, dataclass
 from typing import Any, Self
 
 from celery.app.task import Context
+from celery.result import result_from_tuple
+from kombu.utils.json import dumps, loads
 
 from fw_core.broker.app import App
+from fw_core.broker.publish import Letter
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -23,6 +25,7 @@ class KeptOutcome:
         task_id: The call.
         value: What the task returned, as plain values.
         context: What the result store wants to know of its message.
+        children: The calls that it made, and those that follow it.
         is_stored: Whether somebody reads the result, so that it is stored; a join that the task
             is a member of is counted in any case.
     """
@@ -30,16 +33,36 @@ class KeptOutcome:
     task_id: str
     value: Any
     context: dict[str, Any]
+    children: list[Any]
     is_stored: bool
+
+    @classmethod
+    def of(cls, request: Any, value: Any, *, is_stored: bool) -> Self:
+        """The outcome of Celery's request."""
+        known = vars(request)
+        return cls(
+            task_id=request.id,
+            value=value,
+            context={name: known[name] for name in _CONTEXT if known.get(name) is not None},
+            children=[child.as_tuple() for child in request.children],
+            is_stored=is_stored,
+        )
 
     def to_body(self) -> bytes:
         """The outcome as the body of a message."""
-        return json.dumps(asdict(self)).encode()
+        body: str = dumps(asdict(self))
+        return body.encode()
 
     @classmethod
     def from_body(cls, body: bytes | str) -> Self:
         """Read what :meth:`to_body` wrote."""
-        return cls(**json.loads(body))
+        return cls(**loads(body))
+
+
+_CONTEXT = (
+    "id", "task", "retries", "headers", "root_id", "parent_id", "group", "group_index", "chord",
+    "hostname",
+)  # fmt: skip
 
 
 def store(app: App, outcome: KeptOutcome) -> None:
@@ -50,5 +73,26 @@ def store(app: App, outcome: KeptOutcome) -> None:
         SendError: what waited for the join could not be sent now.
     """
     backend: Any = app.backend
-    request = Context(outcome.context)
+    request: Any = Context(outcome.context)
+    request.children.extend(result_from_tuple(child, app) for child in outcome.children)
     backend.mark_as_done(outcome.task_id, outcome.value, request, outcome.is_stored)
+
+
+def post(app: App, outcome: KeptOutcome) -> None:
+    """Put an outcome into the queue of outcomes; it is confirmed when this returns.
+
+    Raises:
+        Unconfirmed: the broker does not take it, or enough of them wait there already.
+    """
+    letter = Letter(
+        queue=app.topology.outcomes,
+        is_call=False,
+        exchange=app.topology.outcomes,
+        wait_ms=None,
+        body=outcome.to_body(),
+        content_type="application/json",
+        content_encoding="utf-8",
+        headers={"id": outcome.task_id},
+    )
+    with app.producer_or_acquire() as producer:
+        app.amqp.post(producer, letter)

@@ -1,11 +1,213 @@
-"""What is done when an attempt has ended: first what is kept, then what follows from it."""
+"""What is done when an attempt has ended: what happened is kept, what follows is sent, in order.
+
+::
+
+    succeeded  store the result, count the join ─▶ send callbacks and the next step ─▶ acknowledge
+    retry      send the retry ─▶ acknowledge
+    gave up    store the failure, fail the join, call back ─▶ send the dead letter ─▶ acknowledge
+
+Each step is done at least once and bears to be done twice: a process that dies between two of
+them leaves the message in its queue, and whoever gets it does them again under the same ids.
+
+While the database is away a success waits in the queue of outcomes and a failure in its dead
+letter, for the collector; while the broker takes nothing the attempt waits here, in its place, so
+that a worker that cannot say how its tasks ended takes no more of them.
+"""
 
 from __future__ import annotations
 
+import logging
+import time
+from collections.abc import Callable
 from typing import Any
 
-from fw_core.attempt.failure import AttemptFailed
+from celery.app.task import Context
+from celery.exceptions import Reject, Retry
+from kombu.exceptions import OperationalError
+
+from fw_core.attempt.decide import LATERS_HEADER, Tries
+from fw_core.attempt.failure import AttemptFailed, message_of, type_name
+from fw_core.attempt.outcome import GaveUp, Outcome, RetryIn, Succeeded
 from fw_core.broker.app import App
+from fw_core.broker.publish import Unconfirmed
+from fw_core.broker.task import FrameworkTask
+from fw_core.errors import ResultStoreError, SendError
+from fw_core.results.backend import mark_settled
+from fw_worker import outcomes
+from fw_worker.dead_letters.bury import bury
+from fw_worker.dead_letters.death import (
+    TRIES_HEADER,
+    Death,
+    Try,
+    tries_from_header,
+    tries_to_header,
+)
+from fw_worker.earlier import take_back_start
+from fw_worker.follow_ups import follow_ups
+from fw_worker.insist import insist
+from fw_worker.raw import Raw
+
+NOT_SENT = (SendError, Unconfirmed, OperationalError)
+"""What says that the broker does not take a message now."""
+
+_logger = logging.getLogger("fw.worker")
+
+
+class Settling:
+    """One attempt whose outcome is being settled.
+
+    Args:
+        task: The task.
+        request: Celery's request of the message.
+        tries: What the message had been through before.
+        until: When to give up and give the message back, by the monotonic clock.
+        may_have_run: Whether the message may have been settled before; whoever gets what follows
+            then looks first.
+    """
+
+    def __init__(
+        self,
+        task: FrameworkTask,
+        request: Any,
+        tries: Tries,
+        *,
+        until: float,
+        may_have_run: bool = False,
+    ) -> None:
+        self._task = task
+        self._app: App = task.app
+        self._backend: Any = task.app.backend
+        self._request = request
+        self._tries = tries
+        self._until = until
+        self._may_have_run = may_have_run
+
+    def settle(self, outcome: Outcome, *, is_stored: bool = False) -> Any:
+        """Carry out what follows from ``outcome``.
+
+        Args:
+            outcome: How the attempt ended.
+            is_stored: Whether this success was found in the database.
+
+        Returns:
+            The plain result of an attempt that succeeded.
+
+        Raises:
+            Retry: it was sent again, and confirmed.
+            AttemptFailed: it failed for good, and is a dead letter.
+            Reject: what happened could not be kept, or sent on: the message goes back.
+        """
+        try:
+            match outcome:
+                case Succeeded(value=value):
+                    return self._succeeded(value, is_stored=is_stored)
+                case RetryIn():
+                    return self._retry(outcome)
+                case GaveUp():
+                    return self._gave_up(outcome)
+        except (*NOT_SENT, ResultStoreError) as error:
+            _logger.error(
+                "%s[%s] goes back to its queue: %s",
+                self._task.name, self._request.id, str(error).partition("\n")[0],
+            )  # fmt: skip
+            take_back_start(self._app, self._request)
+            raise Reject(error, requeue=True) from error
+
+    def _succeeded(self, value: Any, *, is_stored: bool) -> Any:
+        request = self._request
+        following = list(follow_ups(self._app, request, value, check=self._may_have_run))
+        # The row names them as the task's children, and they are sent when the row is there.
+        request.children.extend(self._app.AsyncResult(i) for i, _ in following if i is not None)
+        is_kept = is_result_kept(self._task, request)
+        self._keep(value, is_stored=is_kept and not is_stored)
+        try:
+            for _, send in following:
+                self._insist(send, "what follows it")
+        except NOT_SENT:
+            if not is_kept:  # its message comes again for what follows, and must find it done
+                self._backend.mark_as_done(request.id, value, _without_join(request))
+            raise
+        mark_settled(request)
+        request.callbacks = request.chain = None  # Celery would send them now
+        return value
+
+    def _keep(self, value: Any, *, is_stored: bool) -> None:
+        """Store a success and count its join, or let it wait in the broker for the database."""
+        request = self._request
+        if not is_stored and not request.chord:
+            return
+
+        def keep() -> None:
+            try:
+                if not self._backend.is_away:
+                    self._backend.mark_as_done(request.id, value, request, is_stored)
+                    return
+            except ResultStoreError as error:
+                _logger.warning(
+                    "%s[%s] has succeeded; its outcome waits in the broker: %s",
+                    self._task.name, request.id, error.what,
+                )  # fmt: skip
+            outcomes.post(self._app, outcomes.KeptOutcome.of(request, value, is_stored=is_stored))
+
+        self._insist(keep, "its outcome")
+
+    def _retry(self, outcome: RetryIn) -> Any:
+        headers: dict[str, Any] = {
+            LATERS_HEADER: self._tries.laters + (not outcome.counts),
+            TRIES_HEADER: tries_to_header(
+                self._tried(outcome) if outcome.counts else self._tried()
+            ),
+        }
+        signature = self._insist(
+            lambda: self._task.send_again(
+                self._request,
+                seconds=outcome.seconds,
+                retries=self._tries.retries + outcome.counts,
+                headers=headers,
+            ),
+            "its retry",
+        )
+        raise Retry(exc=AttemptFailed.of(outcome.error), when=outcome.seconds, sig=signature)
+
+    def _gave_up(self, outcome: GaveUp) -> Any:
+        failed = AttemptFailed.of(outcome.error, reason=outcome.reason)
+        is_settled = try_to_settle_failure(self._app, failed, self._request)
+        raw = Raw.of_request(self._request)
+        death = Death(
+            cause=outcome.cause,
+            reason=outcome.reason,
+            error=failed.error,
+            at=self._app.now(),
+            attempts=self._tries.attempt + self._tries.laters,
+            queue=raw.queue.removeprefix(self._app.topology.prefix),
+            worker=self._request.hostname or "",
+            tries=self._tried(outcome),
+            is_settled=is_settled,
+        )
+        self._insist(lambda: bury(self._app, raw, death), "its dead letter")
+        mark_settled(self._request)
+        raise failed
+
+    def _tried(self, *outcomes: RetryIn | GaveUp) -> tuple[Try, ...]:
+        """The failed attempts so far, and this one if it is one."""
+        before = tries_from_header((self._request.headers or {}).get(TRIES_HEADER))
+        return before + tuple(
+            Try(
+                number=self._tries.attempt,
+                at=self._app.now(),
+                error=_in_one_line(outcome.error),
+                worker=self._request.hostname or "",
+            )
+            for outcome in outcomes
+        )
+
+    def _insist(self, action: Callable[[], Any], what: str) -> Any:
+        return insist(
+            action,
+            errors=NOT_SENT,
+            until=self._until,
+            what=f"{self._task.name}[{self._request.id}]: {what}",
+        )
 
 
 def settle_failure(app: App, task_id: str, failed: AttemptFailed, request: Any) -> None:
@@ -25,3 +227,52 @@ def settle_failure(app: App, task_id: str, failed: AttemptFailed, request: Any) 
     """
     backend: Any = app.backend
     backend.mark_as_failure(task_id, failed, failed.error.traceback, request=request)
+
+
+def try_to_settle_failure(app: App, failed: AttemptFailed, request: Any) -> bool:
+    """Settle a failure if database and broker let us; the collector of dead letters does else."""
+    backend: Any = app.backend
+    if backend.is_away:
+        return False
+    try:
+        settle_failure(app, request.id, failed, request)
+    except (*NOT_SENT, ResultStoreError) as error:
+        _logger.warning(
+            "%s[%s] has failed; the rest is left to the collector: %s",
+            request.get("task"), request.id, str(error).partition("\n")[0],
+        )  # fmt: skip
+        return False
+    return True
+
+
+def is_result_kept(task: FrameworkTask, request: Any) -> bool:
+    """Whether the call's success is stored: the message decides before the task."""
+    ignored = vars(request).get("ignore_result")
+    return not (task.ignore_result if ignored is None else ignored)
+
+
+def patience(task: FrameworkTask, started: float) -> float:
+    """How long an attempt that began at ``started`` may wait to be settled: a monotonic time.
+
+    A pool that can kill does so at the hard limit, and the body would run again: all is to be
+    done before. Ten minutes are enough for a broker or a database to come back.
+    """
+    app: App = task.app
+    now = time.monotonic()
+    if app.patience is not None:
+        return now + app.patience
+    hard_limit = started + (task.time_limit or 0)
+    return max(now, min(hard_limit - _MARGIN, now + _LONGEST))
+
+
+_MARGIN, _LONGEST = 5.0, 600.0
+
+
+def _without_join(request: Any) -> Context:
+    return Context({**vars(request), "chord": None, "ignore_result": False})
+
+
+def _in_one_line(error: BaseException) -> str:
+    name = error.error.type if isinstance(error, AttemptFailed) else type_name(error)
+    text = error.error.message if isinstance(error, AttemptFailed) else message_of(error)
+    return " ".join(f"{name}: {text}".split())

@@ -9,15 +9,16 @@ from typing import Any
 from celery.exceptions import InvalidTaskError
 from celery.worker.strategy import default
 
-from fw_core.attempt.failure import AttemptFailed
-from fw_core.broker.amqp import BROKER_DEATH_HEADERS
 from fw_core.broker.delays import STEP
-from fw_core.broker.publish import Unconfirmed
+from fw_core.broker.publish import Letter, Unconfirmed
 from fw_core.broker.topology import DELIVERY_LIMIT
-from fw_core.errors import DeliveredTooOften
-from fw_worker.failures import store_failure
+from fw_worker.earlier import REDELIVERED_HEADER
+from fw_worker.raw import Raw
 
 _logger = logging.getLogger("fw.worker")
+
+OFTEN = DELIVERY_LIMIT // 2
+"""Deliveries after which a message is sent anew, long before the broker throws it out."""
 
 
 def strategy(task: Any, app: Any, consumer: Any) -> Any:
@@ -32,8 +33,8 @@ def strategy(task: Any, app: Any, consumer: Any) -> Any:
                 return send_on(app, message, due)
             message.headers["eta"] = None  # it is due: no timer has to hold it
         check_shape(message, body)
-        if delivered(message) >= DELIVERY_LIMIT:
-            return give_up(consumer, task, message)
+        if delivered(message) >= OFTEN and send_anew(app, message):
+            return None
         return handle(message, body, ack, reject, callbacks)
 
     return on_message
@@ -45,19 +46,20 @@ def delivered(message: Any) -> int:
     return count if isinstance(count, int) else 0
 
 
-def give_up(consumer: Any, task: Any, message: Any) -> None:
-    """End a message at its last delivery with a failure: the broker itself would leave none."""
-    error = DeliveredTooOften(task=task.name, times=DELIVERY_LIMIT + 1)
-    _logger.error("%s", error)
-    store_failure(
-        consumer.pool,
-        str(message.headers.get("id")),
-        AttemptFailed.of(error, reason="it was delivered too often"),
-        {"id": message.headers.get("id"), "task": task.name, "delivery_info": {}},
-        then=lambda: consumer.call_soon_ack(
-            message.reject_log_error, _logger, consumer.connection_errors
-        ),
-    )
+def send_anew(app: Any, message: Any) -> bool:
+    """Replace a message that was delivered often by a copy that was not; False if that fails.
+
+    The broker counts deliveries, also to workers that went away before they looked at it, and
+    throws a message out at its limit. What counts here is how often it was started.
+    """
+    letter = _letter(app, message, due=None, headers={REDELIVERED_HEADER: True})
+    try:
+        _post(app, letter)
+    except Unconfirmed as error:
+        _logger.error("%s stays as it is: %s", message.headers.get("id"), error.cause)
+        return False
+    message.ack_log_error(_logger, (OSError,))
+    return True
 
 
 def send_on(app: Any, message: Any, due: datetime) -> None:
@@ -66,32 +68,32 @@ def send_on(app: Any, message: Any, due: datetime) -> None:
     A delay longer than the longest queue comes here on its way, and so does one that a foreign
     client sent with an ``eta``. It is acknowledged when its successor is confirmed.
     """
-    headers = {k: v for k, v in message.headers.items() if k not in BROKER_DEATH_HEADERS}
-    properties = dict(message.properties)
-    for name in ("delivery_mode", "expiration", "application_headers", "headers"):
-        properties.pop(name, None)
-    letter = app.amqp.letter(
-        queue=message.delivery_info["routing_key"],
-        due=due,
-        body=message.body,
-        content_type=message.content_type,
-        content_encoding=message.content_encoding,
-        headers=headers,
-        properties={k: v for k, v in properties.items() if k in _KEPT_PROPERTIES},
-    )
     try:
-        with app.producer_or_acquire() as producer:
-            app.amqp.post(producer, letter)
+        _post(app, _letter(app, message, due=due, headers={}))
     except Unconfirmed as error:
-        _logger.error("%s stays in its queue: %s", headers.get("id"), error.cause)
+        _logger.error("%s stays in its queue: %s", message.headers.get("id"), error.cause)
         message.reject_log_error(_logger, (OSError,), requeue=True)
         return
     message.ack_log_error(_logger, (OSError,))
 
 
-_KEPT_PROPERTIES = frozenset(
-    {"correlation_id", "reply_to", "message_id", "priority", "timestamp", "type", "app_id"}
-)
+def _letter(app: Any, message: Any, *, due: datetime | None, headers: dict[str, Any]) -> Letter:
+    raw = Raw.of_message(message)
+    letter: Letter = app.amqp.letter(
+        queue=raw.queue,
+        due=due,
+        body=raw.body,
+        content_type=raw.content_type,
+        content_encoding=raw.content_encoding,
+        headers={**raw.headers, **headers},
+        properties=raw.properties,
+    )
+    return letter
+
+
+def _post(app: Any, letter: Letter) -> None:
+    with app.producer_or_acquire() as producer:
+        app.amqp.post(producer, letter)
 
 
 def due_of(message: Any) -> datetime | None:

@@ -41,6 +41,7 @@ class App(Celery):  # type: ignore[misc]
     broker_url: str
     registry: Mapping[str, TaskHandle[..., Any]]
     result_clock: Any = None  # how its results wait, where a test has its own time
+    patience: float | None = None  # seconds in which a worker settles; None: until its limit
 
     def __init__(
         self,

@@ -33,6 +33,8 @@ class Letter:
         queue: The queue's name on the broker; also the routing key.
         exchange: Where it is published: the task exchange, or that of a wait queue.
         wait_ms: The wait queue it goes through, if any.
+        is_call: Whether it is on its way to ``queue``, which is then declared; dead letters and
+            outcomes go to the framework's own queues.
     """
 
     queue: str
@@ -43,6 +45,7 @@ class Letter:
     content_encoding: str
     headers: dict[str, Any]
     properties: dict[str, Any] = field(default_factory=dict)
+    is_call: bool = True
 
 
 class Unconfirmed(Exception):  # noqa: N818 - reads as what happened
@@ -132,7 +135,10 @@ class _Publishing:
         with answering_within(connection, self._left()):
             channel = self._channel(connection)
             self.declared.ensure(
-                connection.connection, channel, queue=self.letter.queue, wait_ms=self.letter.wait_ms
+                connection.connection,
+                channel,
+                queue=self.letter.queue if self.letter.is_call else None,
+                wait_ms=self.letter.wait_ms,
             )
         returned = _returned(channel)
         returned.clear()

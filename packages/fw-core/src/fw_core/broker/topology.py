@@ -152,20 +152,22 @@ class Declared:
         self._topology = topology
         self._seen: WeakKeyDictionary[Any, set[str]] = WeakKeyDictionary()
 
-    def ensure(self, connection: Any, channel: Any, *, queue: str, wait_ms: int | None) -> None:
+    def ensure(
+        self, connection: Any, channel: Any, *, queue: str | None, wait_ms: int | None
+    ) -> None:
         """Declare what a message to ``queue`` needs and this connection has not declared.
 
         Args:
             connection: The transport's connection; a new one starts from nothing.
             channel: A channel of it.
-            queue: The queue's name on the broker.
+            queue: The team's queue, by its name on the broker; None: only the framework's own.
             wait_ms: The delay whose queue is needed too.
         """
         seen = self._seen.setdefault(connection, set())
         if "" not in seen:
             self._topology.declare_base(channel)
             seen.add("")
-        if queue not in seen:
+        if queue is not None and queue not in seen:
             self._topology.declare_queue(channel, queue)
             seen.add(queue)
         if wait_ms is not None and self._topology.wait(wait_ms) not in seen:

@@ -10,7 +10,18 @@ from __future__ import annotations
 from datetime import UTC, datetime
 from typing import Any
 
-from sqlalchemy import BigInteger, Column, DateTime, Dialect, Integer, MetaData, Table, Text
+from sqlalchemy import (
+    BigInteger,
+    Column,
+    DateTime,
+    Dialect,
+    Index,
+    Integer,
+    LargeBinary,
+    MetaData,
+    Table,
+    Text,
+)
 from sqlalchemy.types import TypeDecorator
 
 
@@ -93,4 +104,48 @@ join_members = Table(
     Column("error_type", Text),
     Column("error_message", Text),
     Column("ended_at", Moment),
+)
+
+dead_letters = Table(
+    "fw_dead_letters",
+    metadata,
+    Column("dead_id", Text, primary_key=True),  # the message's own id, where it has one
+    Column("state", Text, nullable=False),  # dead, replaying, replayed, discarded
+    Column("state_at", Moment, nullable=False),
+    Column("note", Text),  # why it was discarded, or what could not be done for it
+    Column("replay_id", Text),  # the id of the message that it was, or is being, sent again in
+    Column("task_id", Text),
+    Column("task_name", Text),
+    Column("queue", Text),
+    Column("cause", Text, nullable=False),
+    Column("reason", Text, nullable=False),
+    Column("error_type", Text, nullable=False),
+    Column("error_message", Text, nullable=False),
+    Column("traceback", Text),
+    Column("attempts", Integer, nullable=False),  # 0: never ran, or nobody knows
+    Column("tries", Text, nullable=False),  # JSON: number, time, error and worker of each
+    Column("arguments", Text),  # JSON: args and kwargs; None: they cannot be read
+    Column("worker", Text),
+    Column("died_at", Moment, nullable=False),
+    Column("collected_at", Moment, nullable=False),
+    # The message as it was, to be sent again.
+    Column("headers", Text, nullable=False),  # JSON
+    Column("properties", Text, nullable=False),  # JSON
+    Column("content_type", Text),
+    Column("content_encoding", Text),
+    Column("body", LargeBinary, nullable=False),
+    Index("fw_dead_letters_state_died_at", "state", "died_at"),
+    Index("fw_dead_letters_task_name_died_at", "task_name", "died_at"),
+    Index("fw_dead_letters_task_id", "task_id"),
+)
+
+starts = Table(
+    "fw_starts",
+    metadata,
+    Column("message_id", Text, primary_key=True),
+    Column("task_id", Text),
+    Column("starts", Integer, nullable=False),
+    Column("started_at", Moment, nullable=False),  # the last of them
+    Column("worker", Text),
+    Index("fw_starts_started_at", "started_at"),
 )

@@ -12,7 +12,10 @@ key-value backend: that one reads before it writes, and keeps what a query needs
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable, Iterable, Iterator
+import time
+import uuid
+from collections.abc import Callable, Generator, Iterable, Iterator
+from contextlib import contextmanager
 from datetime import UTC, datetime
 from functools import cached_property
 from typing import TYPE_CHECKING, Any, TypeVar
@@ -25,7 +28,7 @@ from celery.result import result_from_tuple
 from fw_core import urls
 from fw_core.attempt.failure import AttemptFailed, describe
 from fw_core.errors import ResultStoreError
-from fw_core.results.rows import FINAL, WITH_ERROR, ResultRow, meta_of, row_of
+from fw_core.results.rows import FINAL, SUCCESS, WITH_ERROR, ResultRow, meta_of, row_of
 from fw_core.results.waiting import REAL_CLOCK, pauses
 
 if TYPE_CHECKING:
@@ -38,6 +41,9 @@ _logger = logging.getLogger("fw.results")
 T = TypeVar("T")
 
 FOR_EVER = 365 * 24 * 3600.0
+
+AWAY_SECONDS = 5.0
+"""How long a database that did not answer is taken to be away."""
 
 
 _Base: Any = BaseBackend  # Celery has no types
@@ -52,6 +58,7 @@ class ResultBackend(_Base):  # type: ignore[misc]
         store_timeout: Seconds for which storing is tried again while the database is away.
         read_timeout: The same for reading. Both can also be given in the app's
             ``result_backend_transport_options``.
+        away_seconds: How long it is taken to be away after it did not answer.
     """
 
     supports_native_join = True
@@ -63,6 +70,7 @@ class ResultBackend(_Base):  # type: ignore[misc]
         *,
         store_timeout: float | None = None,
         read_timeout: float | None = None,
+        away_seconds: float = AWAY_SECONDS,
         **options: Any,
     ) -> None:
         # JSON whatever the app is set to: an unpickled result would be code from the database.
@@ -70,8 +78,10 @@ class ResultBackend(_Base):  # type: ignore[misc]
         # One for all threads: what it shares is the kept connection, on which they take turns.
         self.thread_safe = True
         given = app.conf.get("result_backend_transport_options") or {}
-        self.store_timeout = _first(store_timeout, given.get("store_timeout"), 10.0)
+        self.store_timeout = _first(store_timeout, given.get("store_timeout"), 3.0)
         self.read_timeout = _first(read_timeout, given.get("read_timeout"), 3.0)
+        self._away_seconds = away_seconds
+        self._away_until = 0.0
 
     @cached_property
     def database(self) -> Database:
@@ -85,7 +95,54 @@ class ResultBackend(_Base):  # type: ignore[misc]
         url: str = self.url
         return url if include_password else urls.safe_url(url)
 
+    @property
+    def is_away(self) -> bool:
+        """Whether the database has just failed to answer.
+
+        Whoever can go another way need not wait for it; a write that succeeds ends this.
+        """
+        return time.monotonic() < self._away_until
+
     # Writing
+
+    def mark_as_done(
+        self,
+        task_id: str,
+        result: Any,
+        request: Any = None,
+        store_result: bool = True,
+        state: str = SUCCESS,
+    ) -> None:
+        """Store a success and count its join, unless that has been done."""
+        if not is_settled(request):
+            super().mark_as_done(task_id, result, request, store_result, state)
+
+    def mark_as_failure(
+        self,
+        task_id: str,
+        exc: Any,
+        traceback: Any = None,
+        request: Any = None,
+        store_result: bool = True,
+        call_errbacks: bool = True,
+        state: str = states.FAILURE,
+    ) -> None:
+        """Store a failure, fail its join and what was to follow, unless that has been done."""
+        if not is_settled(request):
+            super().mark_as_failure(
+                task_id, exc, traceback, request, store_result, call_errbacks, state
+            )
+
+    def _call_task_errbacks(self, request: Any, exc: Any, traceback: Any) -> None:
+        """Send the error callbacks under ids that are the same each time."""
+        errbacks: list[Any] = []
+        for number, errback in enumerate(request.errbacks or ()):
+            signature = self.app.signature(errback)
+            seed = f"{request.id}:errback:{number}"
+            signature["options"].setdefault("task_id", str(uuid.uuid5(uuid.NAMESPACE_OID, seed)))
+            errbacks.append(signature)
+        request.errbacks = errbacks
+        super()._call_task_errbacks(request, exc, traceback)
 
     def store_result(
         self,
@@ -122,6 +179,8 @@ class ResultBackend(_Base):  # type: ignore[misc]
             self._write(lambda connection: statements.store(connection, row))
             return result
         # STARTED and RETRY only inform: a store that is away must not stop an attempt for them.
+        if self.is_away:
+            return result
         try:
             self.database.statement(lambda connection: statements.store(connection, row), timeout=0)
         except ResultStoreError as error:
@@ -152,7 +211,42 @@ class ResultBackend(_Base):  # type: ignore[misc]
         self._write(lambda connection: statements.forget_group(connection, group_id))
 
     def _write(self, work: Callable[[Connection], T]) -> T:
-        return self.database.statement(work, timeout=self.store_timeout)
+        with self._noting_absence():
+            return self.database.statement(work, timeout=self.store_timeout)
+
+    @contextmanager
+    def _noting_absence(self) -> Generator[None]:
+        try:
+            yield
+        except ResultStoreError:
+            self._away_until = time.monotonic() + self._away_seconds
+            raise
+        self._away_until = 0.0
+
+    # Starts of messages that were delivered before
+
+    def count_start(self, message_id: str, request: Any) -> int:
+        """Count one more start of a message, and return how many there have been.
+
+        Raises:
+            ResultStoreError: the database did not answer within ``read_timeout`` seconds.
+        """
+        from fw_core.results import starts
+
+        row = {
+            "message_id": message_id,
+            "task_id": request.id,
+            "starts": 1,
+            "started_at": datetime.now(UTC),
+            "worker": getattr(request, "hostname", None),
+        }
+        return self._read(lambda connection: starts.count(connection, row))
+
+    def forget_start(self, message_id: str) -> None:
+        """Take the last counted start of a message back."""
+        from fw_core.results import starts
+
+        self._write(lambda connection: starts.take_back(connection, message_id))
 
     # Joins (Celery's chords): see join.py
 
@@ -211,7 +305,8 @@ class ResultBackend(_Base):  # type: ignore[misc]
         return None if members is None else {"result": result_from_tuple(members, self.app)}
 
     def _read(self, work: Callable[[Connection], T]) -> T:
-        return self.database.statement(work, timeout=self.read_timeout)
+        with self._noting_absence():
+            return self.database.statement(work, timeout=self.read_timeout)
 
     def task_result_exists(self, task_id: str) -> bool:
         """Whether anything is stored of the task."""
@@ -277,6 +372,19 @@ class ResultBackend(_Base):  # type: ignore[misc]
     def __reduce__(self, args: Any = (), kwargs: Any = None) -> Any:
         given = {"store_timeout": self.store_timeout, "read_timeout": self.read_timeout}
         return super().__reduce__(args, {**(kwargs or {}), "url": self.url, **given})
+
+
+_SETTLED = "fw_settled"
+
+
+def mark_settled(request: Any) -> None:
+    """Note on Celery's request that its outcome has been kept and followed up."""
+    setattr(request, _SETTLED, True)
+
+
+def is_settled(request: Any) -> bool:
+    """Whether the outcome of a request has been kept and followed up."""
+    return getattr(request, _SETTLED, False) is True
 
 
 def _first(*values: float | None) -> float:

@@ -1,0 +1,124 @@
+"""What the main process has to settle, done by its pool: it answers the broker and never waits.
+
+A thread of its own would be in the way of every fork, and a database or a broker that does not
+answer would keep it from its heartbeats.
+"""
+
+from __future__ import annotations
+
+import logging
+import time
+from collections.abc import Callable
+from dataclasses import replace
+from typing import Any
+
+from celery import current_app
+from celery.app.task import Context
+from celery.exceptions import Reject, Retry
+
+from fw_core.attempt.decide import Tries
+from fw_core.attempt.failure import AttemptFailed
+from fw_core.attempt.outcome import GaveUp, RetryIn
+from fw_worker.dead_letters.bury import bury
+from fw_worker.dead_letters.death import Death
+from fw_worker.earlier import may_have_run
+from fw_worker.insist import insist
+from fw_worker.raw import Raw
+from fw_worker.settle import NOT_SENT, Settling, try_to_settle_failure
+
+_SECONDS = 15.0
+
+_logger = logging.getLogger("fw.worker")
+
+
+def settle_in_pool(
+    pool: Any,
+    task: str,
+    context: dict[str, Any],
+    tries: Tries,
+    outcome: RetryIn | GaveUp,
+    *,
+    then: Callable[[bool], None],
+) -> None:
+    """Settle an attempt that could not do so itself.
+
+    Args:
+        pool: The worker's pool.
+        task: The task's name.
+        context: Celery's request of the message.
+        tries: What the message had been through before.
+        outcome: How the attempt ended.
+        then: Told whether it is settled, so that the message can be acknowledged.
+    """
+    _run(pool, _settle, (task, context, tries, _pickled(outcome)), then)
+
+
+def bury_in_pool(pool: Any, raw: Raw, death: Death, *, then: Callable[[bool], None]) -> None:
+    """Make a dead letter of a message that no attempt can be made of.
+
+    Args:
+        pool: The worker's pool.
+        raw: The message.
+        death: What is known of its end.
+        then: Told whether it is in the queue of dead letters.
+    """
+    _run(pool, _bury, (raw, death), then)
+
+
+def _run(pool: Any, function: Any, args: tuple[Any, ...], then: Callable[[bool], None]) -> None:
+    pool.apply_async(
+        function,
+        args=args,
+        callback=lambda done, **_: then(done is True),
+        error_callback=lambda *_, **__: then(False),
+    )
+
+
+def _settle(task: str, context: dict[str, Any], tries: Tries, outcome: RetryIn | GaveUp) -> bool:
+    request: Any = Context(context)
+    settling = Settling(
+        current_app.tasks[task],
+        request,
+        tries,
+        until=_until(),
+        may_have_run=may_have_run(request, tries),
+    )
+    try:
+        settling.settle(outcome)
+    except (Retry, AttemptFailed):
+        return True
+    except Reject:
+        return False  # said there
+    except Exception:
+        _logger.exception("%s[%s] could not be settled", task, request.id)
+        return False
+    return False
+
+
+def _bury(raw: Raw, death: Death) -> bool:
+    app: Any = current_app
+    try:
+        request = raw.to_request()
+        if request.id:
+            failed = AttemptFailed(death.error, death.reason)
+            death = replace(death, is_settled=try_to_settle_failure(app, failed, request))
+        insist(
+            lambda: bury(app, raw, death),
+            errors=NOT_SENT,
+            until=_until(),
+            what=f"the dead letter of {request.id}",
+        )
+    except Exception:
+        _logger.exception("a dead letter could not be written")
+        return False
+    return True
+
+
+def _until() -> float:
+    patience = current_app.patience
+    return time.monotonic() + (_SECONDS if patience is None else patience)
+
+
+def _pickled(outcome: RetryIn | GaveUp) -> RetryIn | GaveUp:
+    """The outcome with its error as data: an exception need not survive the way to the pool."""
+    return replace(outcome, error=AttemptFailed.of(outcome.error))
