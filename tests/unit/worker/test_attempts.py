@@ -7,12 +7,11 @@ from types import SimpleNamespace
 from typing import Any
 
 import pytest
-from celery.exceptions import Ignore, Reject, Retry
+from celery.exceptions import Ignore, Reject
 
-from fw_core import GiveUp, NotSent, RetryLater, RetryPolicy, current_attempt, task_framework
+from fw_core import GiveUp, RetryLater, RetryPolicy, current_attempt, task_framework
 from fw_core.attempt.decide import Tries
-from fw_core.attempt.failure import AttemptFailed
-from fw_core.attempt.outcome import Cause, GaveUp, RetryIn
+from fw_core.attempt.outcome import GaveUp, RetryIn
 from fw_core.errors import TimedOut, WorkerDied
 from fw_worker import attempts
 
@@ -27,23 +26,15 @@ def request(**values: Any) -> Any:
 
 
 class FakeTask:
-    """As much of a task as settling asks for; its broker answers as it is told."""
+    """As much of a task as deciding asks for."""
 
     name = "orders.work"
 
-    def __init__(self, broker: Any = None, now: datetime = NOON) -> None:
-        self.sent: list[dict[str, Any]] = []
-        self._broker = broker
+    def __init__(self, now: datetime = NOON) -> None:
         self.spec = SimpleNamespace(policy=RetryPolicy(backoff=3, jitter=0))
         self.app = SimpleNamespace(
             now=lambda: now, settings=SimpleNamespace(retry_after_limit=3600)
         )
-
-    def send_again(self, request: Any, **options: Any) -> str:
-        if self._broker is not None:
-            raise self._broker
-        self.sent.append(options)
-        return "signature"
 
 
 # Through the real path
@@ -231,59 +222,6 @@ def test_headers_that_make_no_sense_count_as_nothing(retries, laters, tries):
 
 def test_a_message_without_headers_is_a_first_attempt():
     assert attempts.tries_of(request(headers=None)) == Tries()
-
-
-# Settling
-
-
-def test_a_retry_is_sent_before_celery_is_told():
-    task = FakeTask()
-
-    with pytest.raises(Retry):
-        attempts.settle(task, request(), Tries(retries=1, laters=3), RetryIn(9.1, 9.0, OSError()))
-
-    [sent] = task.sent
-    assert sent == {"seconds": 9.1, "retries": 2, "headers": {attempts.LATERS_HEADER: 3}}
-
-
-def test_running_later_is_counted_in_its_own_header():
-    task = FakeTask()
-
-    with pytest.raises(Retry):
-        attempts.settle(
-            task, request(), Tries(retries=1, laters=3), RetryIn(5, 5, RetryLater(5), counts=False)
-        )
-
-    assert task.sent[0]["retries"] == 1
-    assert task.sent[0]["headers"] == {attempts.LATERS_HEADER: 4}
-
-
-def test_a_retry_that_cannot_be_sent_leaves_the_message_in_its_queue():
-    """Acknowledged without a successor, the task would be lost."""
-    down = NotSent(task="t", task_id="an-id", broker="amqp://rabbit", cause="refused")
-
-    with pytest.raises(Reject) as caught:
-        attempts.settle(FakeTask(broker=down), request(), Tries(), RetryIn(3, 3, OSError()))
-
-    assert caught.value.requeue is True
-
-
-def test_a_failure_is_raised_as_data():
-    """The team's own exception may not survive pickling."""
-
-    class OddError(Exception):
-        def __init__(self, one: int, two: int) -> None: ...
-
-    with pytest.raises(AttemptFailed) as caught:
-        attempts.settle(
-            FakeTask(),
-            request(),
-            Tries(),
-            GaveUp(OddError(1, 2), "no retries", Cause.RETRIES_SPENT),
-        )
-
-    assert caught.value.error.type.endswith("OddError")
-    assert caught.value.reason == "no retries"
 
 
 # What only the main process knows

@@ -75,10 +75,11 @@ class Bench:
 
     def waiting(self) -> list[Message]:
         """The messages that have not run, ready or delayed, in the order in which they are due."""
+        own = {self.app.topology.dead, self.app.topology.outcomes}
         views = [
             view
             for queue in self._store.queues()
-            if queue.name != self.app.topology.dead
+            if queue.name not in own
             for view in self._store.messages(queue.name)
         ]
         return [self._message(view) for view in sorted(views, key=lambda view: view.due)]

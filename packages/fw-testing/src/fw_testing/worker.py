@@ -74,10 +74,10 @@ class DeterministicWorker:
     def _queues(self) -> list[str]:
         """The queues in which something is ready, the longest waiting first."""
         self._store.advance()
-        topology = self._app.topology
+        own = {self._app.topology.dead, self._app.topology.outcomes}
         waiting: list[tuple[float, int, str]] = []
         for view in self._store.queues():
-            if view.ready and view.name != topology.dead and not view.name.endswith(".pidbox"):
+            if view.ready and view.name not in own and not view.name.endswith(".pidbox"):
                 ready = [m for m in self._store.messages(view.name) if m.state == "ready"]
                 due, number = min((m.due, m.id) for m in ready)
                 waiting.append((due, number, view.name))

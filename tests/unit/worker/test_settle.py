@@ -1,0 +1,529 @@
+"""What follows an attempt: kept first, followed up next, acknowledged last, whatever is away."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from typing import Any
+
+import pytest
+from celery import chain, chord, signals
+from celery.exceptions import Reject
+
+from fw_core import current_attempt, execute_dynamic_workflow, register_task, task_framework
+from fw_core.attempt.outcome import Cause
+from fw_core.broker.publish import Letter, Unconfirmed
+from fw_core.client import current_app
+from fw_core.errors import ResultStoreError
+from fw_worker import outcomes
+from fw_worker.dead_letters.death import HEADER, Death
+from fw_worker.earlier import MOST_STARTS
+from fw_worker.strategy import OFTEN
+
+pytestmark = pytest.mark.filterwarnings("error")
+
+
+class Away:
+    """A database that does not answer."""
+
+    def statement(self, work: Any, *, timeout: float) -> Any:
+        raise ResultStoreError(database="postgresql://db", cause="connection refused", fix="wait")
+
+    transaction = statement
+
+
+@contextmanager
+def database_away() -> Iterator[None]:
+    backend: Any = current_app().backend
+    there = backend.database
+    backend.database = Away()
+    try:
+        yield
+    finally:
+        backend.database = there
+        backend._away_until = 0.0
+
+
+@contextmanager
+def broker_refusing(refuses: Callable[[Letter], bool]) -> Iterator[None]:
+    amqp: Any = current_app().amqp
+
+    def post(producer: Any, letter: Letter) -> None:
+        if refuses(letter):
+            raise Unconfirmed("no confirm in time", maybe=False)
+        type(amqp).post(amqp, producer, letter)
+
+    amqp.post = post
+    try:
+        yield
+    finally:
+        del amqp.post
+
+
+def is_call(letter: Letter) -> bool:
+    return letter.is_call
+
+
+def queued(name: str) -> list[Any]:
+    """The messages of one of the framework's own queues."""
+    with current_app().connection_for_read() as connection:
+        return connection.transport.store.messages(name)
+
+
+def give_back(queue: str = "default") -> None:
+    """A worker fetched the first message and went away."""
+    with current_app().connection_for_read() as connection:
+        message = connection.default_channel.basic_get(queue)
+        message.reject(requeue=True)
+
+
+def death_of(dead: Any) -> Death:
+    [view] = [view for view in queued("fw.dead") if view.headers["id"] == dead.id]
+    death = Death.from_header(view.headers[HEADER])
+    assert death is not None
+    return death
+
+
+@pytest.fixture
+def runs() -> list[Any]:
+    return []
+
+
+# Success
+
+
+def test_a_result_is_stored_before_the_next_step_is_sent(fw_broker):
+    """Sent first, a step that is delivered again would multiply the workflow."""
+
+    @register_task("first")
+    def first(data: str) -> str:
+        return data + "!"
+
+    @register_task("second")
+    def second(data: str) -> str:
+        return data
+
+    seen = []
+
+    def note(headers: Any, **_: Any) -> None:
+        if headers["task"] == "second":
+            seen.append(first.result(headers["parent_id"]).state)
+
+    last = execute_dynamic_workflow(["first", "second"], "data")
+    with_note = signals.before_task_publish.connect(note, weak=False)
+    try:
+        fw_broker.drain()
+    finally:
+        signals.before_task_publish.disconnect(with_note)
+
+    assert seen == ["SUCCESS"]
+    assert last.get(timeout=0) == "data!"
+
+
+def test_a_success_waits_in_the_broker_while_the_database_is_away(fw_broker, runs):
+    @task_framework
+    def work() -> str:
+        runs.append(1)
+        return "done"
+
+    result = work.delay()
+    with database_away():
+        fw_broker.drain()
+        [kept] = queued("fw.outcomes")
+    assert result.state == "PENDING"
+
+    outcomes.store(current_app(), outcomes.KeptOutcome.from_body(kept.body))
+
+    assert result.get(timeout=0) == "done"
+    assert runs == [1]
+
+
+def test_a_task_that_keeps_no_result_needs_no_database(fw_broker, runs):
+    @task_framework(ignore_result=True)
+    def work() -> None:
+        runs.append(1)
+
+    work.delay()
+    with database_away():
+        fw_broker.drain()
+
+    assert runs == [1]
+    assert not queued("fw.outcomes")
+    assert not fw_broker.waiting
+
+
+def test_a_workflow_goes_on_while_the_database_is_away_each_step_once(fw_broker, runs):
+    for name in ("a", "b", "c"):
+
+        @register_task(name)
+        def step(data: str) -> str:
+            runs.append(current_attempt().task)
+            return data + "."
+
+    last = execute_dynamic_workflow(["a", "b", "c"], "x")
+    with database_away():
+        fw_broker.drain()
+        kept = queued("fw.outcomes")
+    for message in kept:
+        outcomes.store(current_app(), outcomes.KeptOutcome.from_body(message.body))
+
+    assert runs == ["a", "b", "c"]
+    assert last.get(timeout=0) == "x..."
+
+
+def test_a_join_is_counted_when_the_database_is_back(fw_broker):
+    @task_framework
+    def member(number: int) -> int:
+        return number
+
+    @task_framework
+    def total(numbers: list[int]) -> int:
+        return sum(numbers)
+
+    result = chord([member.s(1), member.s(2)])(total.s())
+    with database_away():
+        fw_broker.drain()
+        kept = queued("fw.outcomes")
+    for message in [*kept, *kept]:  # twice does no harm
+        outcomes.store(current_app(), outcomes.KeptOutcome.from_body(message.body))
+    fw_broker.drain()
+
+    assert total.result(result.id).get(timeout=0) == 3
+    assert len(fw_broker.ran) == 3
+
+
+def test_an_outcome_that_nobody_takes_keeps_its_message(fw_broker):
+    """Enough outcomes wait in the broker: then the message itself does."""
+
+    @task_framework
+    def work() -> str:
+        return "done"
+
+    result = work.delay()
+    with database_away(), broker_refusing(lambda letter: letter.exchange == "fw.outcomes"):
+        fw_broker.run_next()
+    assert [message.id for message in fw_broker.waiting] == [result.id]
+
+    fw_broker.drain()
+    assert result.get(timeout=0) == "done"
+
+
+@pytest.mark.parametrize("ignore_result", [False, True])
+def test_a_step_whose_successor_cannot_be_sent_stays_done_and_is_not_run_again(
+    fw_broker, runs, ignore_result
+):
+    """In plain Celery the finished step is marked failed, and the chain is broken."""
+
+    @task_framework(ignore_result=ignore_result)
+    def first() -> str:
+        runs.append("first")
+        return "data"
+
+    @task_framework
+    def second(data: str) -> str:
+        runs.append("second")
+        return data
+
+    sent = chain(first.s(), second.s()).apply_async()
+    with broker_refusing(is_call):
+        fw_broker.run_next()
+    assert runs == ["first"]
+    assert first.result(sent.parent.id).state == "SUCCESS"
+
+    fw_broker.drain()
+    assert runs == ["first", "second"]
+    assert second.result(sent.id).get(timeout=0) == "data"
+    assert not fw_broker.dead
+
+
+def test_a_callback_has_the_same_id_each_time_it_is_sent(fw_broker):
+    @task_framework
+    def work() -> str:
+        return "done"
+
+    @task_framework
+    def after(value: str) -> None: ...
+
+    work.apply_async(link=after.s())
+    sent = []
+
+    def refuses(letter: Letter) -> bool:
+        sent.append(letter.headers["id"])
+        return len(sent) == 1
+
+    with broker_refusing(refuses):
+        fw_broker.drain()
+
+    assert len(sent) == 2
+    assert len(set(sent)) == 1
+
+
+# Retry
+
+
+def test_a_retry_that_cannot_be_sent_leaves_the_message_in_its_queue(fw_broker):
+    """Acknowledged without a successor, the task would be lost."""
+
+    @task_framework(retries=1, backoff=1)
+    def work() -> None:
+        raise OSError
+
+    result = work.delay()
+    with broker_refusing(is_call):
+        fw_broker.run_next()
+
+    [waiting] = fw_broker.waiting
+    assert (waiting.id, waiting.attempt) == (result.id, 1)
+
+
+def test_running_later_is_counted_apart_and_is_no_failed_try(fw_broker):
+    from fw_core import RetryLater
+
+    @task_framework(retries=1)
+    def work() -> None:
+        if not runs:
+            runs.append(1)
+            raise RetryLater(5)
+        raise OSError("no")
+
+    runs: list[int] = []
+    work.delay()
+    fw_broker.run_next()
+    fw_broker.advance(5)
+    fw_broker.run_next()
+    fw_broker.advance(60)
+    fw_broker.run_next()
+
+    [dead] = fw_broker.dead
+    death = death_of(dead)
+    assert [each.number for each in death.tries] == [1, 2]
+    assert death.attempts == 3
+
+
+# Failure
+
+
+def test_a_dead_letter_tells_its_tries(fw_broker):
+    @task_framework(retries=1, backoff=[7], jitter=0, queue="bulk")
+    def work(number: int) -> None:
+        raise ValueError(f"no {current_attempt().number}")
+
+    work.delay(7)
+    fw_broker.run_next()
+    fw_broker.advance(7)
+    fw_broker.run_next()
+
+    [dead] = fw_broker.dead
+    death = death_of(dead)
+    assert (dead.args, dead.queue) == ((7,), "bulk")
+    assert death.cause is Cause.RETRIES_SPENT
+    assert death.reason == "the last of 2 attempts failed"
+    assert (death.error.type, death.error.message) == ("ValueError", "no 2")
+    assert "raise ValueError" in death.error.traceback
+    assert [each.error for each in death.tries] == ["ValueError: no 1", "ValueError: no 2"]
+    assert (death.tries[1].at - death.tries[0].at).total_seconds() == 7
+    assert death.queue == "bulk"
+    assert death.worker
+    assert death.is_settled
+
+
+def test_a_failure_waits_for_the_database_in_its_dead_letter(fw_broker):
+    @task_framework(retries=0)
+    def work() -> None:
+        raise ValueError("no")
+
+    work.delay()
+    with database_away():
+        fw_broker.run_next()
+
+    [dead] = fw_broker.dead
+    assert not death_of(dead).is_settled
+    assert dead.error == "ValueError: no"
+    assert not fw_broker.waiting
+
+
+def test_a_failure_whose_dead_letter_cannot_be_sent_leaves_the_message_in_its_queue(fw_broker):
+    @task_framework(retries=0)
+    def work() -> None:
+        raise ValueError("no")
+
+    work.delay()
+    with broker_refusing(lambda letter: letter.exchange == "fw.dead"):
+        fw_broker.run_next()
+
+    assert len(fw_broker.waiting) == 1
+    assert not fw_broker.dead
+
+
+def test_an_error_callback_has_the_same_id_each_time_it_is_sent(fw_broker):
+    @task_framework(retries=0)
+    def work() -> None:
+        raise ValueError("no")
+
+    @task_framework
+    def after(task_id: str) -> None: ...
+
+    work.apply_async(link_error=after.s())
+    sent = []
+
+    def refuses(letter: Letter) -> bool:
+        sent.append((letter.exchange, letter.headers["id"]))
+        return letter.exchange == "fw.dead" and len(sent) == 2
+
+    with broker_refusing(refuses):
+        fw_broker.drain()
+
+    called_back = [task_id for exchange, task_id in sent if exchange == "fw.tasks"]
+    assert len(called_back) == 2
+    assert len(set(called_back)) == 1
+
+
+def test_a_message_of_an_unknown_task_fails_the_join_that_waits_for_it(fw_broker):
+    """Its body would wait for ever."""
+
+    @task_framework
+    def member() -> int:
+        return 1
+
+    @task_framework
+    def total(numbers: list[int]) -> int:
+        return sum(numbers)
+
+    result = chord([member.s(), member.s()])(total.s())
+    app: Any = current_app()
+    with app.connection_for_write() as connection:
+        message = connection.default_channel.basic_get("default")
+        message.ack()
+        headers = {**message.headers, "task": "nobody.knows"}
+        app.topology.task_queue("default")  # the same call, under a name that no worker has
+        producer = connection.Producer()
+        producer.publish(
+            message.body,
+            exchange=app.topology.tasks,
+            routing_key="default",
+            headers=headers,
+            content_type=message.content_type,
+            content_encoding=message.content_encoding,
+        )
+    fw_broker.drain()
+
+    assert total.result(result.id).state == "FAILURE"
+    [dead] = fw_broker.dead
+    assert death_of(dead).cause is Cause.UNKNOWN_TASK
+
+
+def test_a_message_that_cannot_be_read_says_so_in_its_dead_letter(fw_broker):
+    @task_framework
+    def work() -> None: ...
+
+    app: Any = current_app()
+    with app.connection_for_write() as connection:
+        connection.Producer().publish(
+            b"\xff no json",
+            exchange=app.topology.tasks,
+            routing_key="default",
+            content_type="application/json",
+            content_encoding="utf-8",
+            headers={"id": "an-id", "task": work.name},
+        )
+    fw_broker.drain()
+
+    [dead] = fw_broker.dead
+    assert death_of(dead).cause is Cause.UNREADABLE
+    assert dead.body == b"\xff no json"
+
+
+# Messages that come again
+
+
+def test_a_call_that_has_succeeded_is_not_run_again(fw_broker, runs):
+    @task_framework
+    def work() -> str:
+        runs.append(1)
+        return "done"
+
+    result = work.options(id="one").delay()
+    fw_broker.drain()
+    work.options(id="one").delay()
+    give_back()
+    fw_broker.drain()
+
+    assert runs == [1]
+    assert result.get(timeout=0) == "done"
+    assert not fw_broker.waiting
+
+
+def test_a_body_is_told_that_its_message_came_again(fw_broker, runs):
+    @task_framework
+    def work() -> None:
+        runs.append(current_attempt().redelivered)
+
+    work.delay()
+    give_back()
+    work.delay()
+    fw_broker.drain()
+
+    assert sorted(runs) == [False, True]
+
+
+def test_a_message_whose_workers_end_is_started_so_often_and_then_fails(fw_broker, runs):
+    """What ends a whole worker cannot be counted by it; what comes again is counted first."""
+
+    @task_framework(retries=5, ignore_result=True)
+    def poison() -> None:
+        runs.append(current_attempt().number)
+        raise Reject("its worker is gone", requeue=True)
+
+    result = poison.delay()
+    fw_broker.drain()
+
+    assert runs == [1] * (1 + MOST_STARTS)
+    assert result.state == "FAILURE"
+    [dead] = fw_broker.dead
+    assert death_of(dead).cause is Cause.DIED
+
+
+def test_a_message_that_was_only_fetched_uses_up_nothing(fw_broker, runs):
+    """A rolling restart of many workers fetches it again and again."""
+
+    @task_framework(retries=0)
+    def work() -> str:
+        runs.append(1)
+        return "done"
+
+    result = work.delay()
+    for _ in range(5):
+        for _ in range(OFTEN):
+            give_back()
+        fw_broker._world.worker.run_next()  # sent anew
+    fw_broker.drain()
+
+    assert result.get(timeout=0) == "done"
+    assert runs == [1]
+    assert not fw_broker.dead
+
+
+def test_a_message_that_is_sent_anew_still_says_that_it_came_again(fw_broker, runs):
+    @task_framework
+    def work() -> None:
+        runs.append(current_attempt().redelivered)
+
+    work.delay()
+    for _ in range(OFTEN):
+        give_back()
+    fw_broker.drain()
+
+    assert runs == [True]
+
+
+def test_the_header_of_a_dead_letter_is_plain_json(fw_broker):
+    @task_framework(retries=0)
+    def work() -> None:
+        raise ValueError("no")
+
+    work.delay()
+    fw_broker.drain()
+
+    [view] = queued("fw.dead")
+    assert json.loads(view.headers[HEADER])["cause"] == "retries-spent"
