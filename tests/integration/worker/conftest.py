@@ -13,6 +13,8 @@ from pathlib import Path
 
 import pytest
 
+from fw_core.broker.local import file_store
+
 DEADLINE_SECONDS = 60.0
 
 TASKS = """
@@ -121,10 +123,31 @@ class Place:
         self.processes.append(process)
         return process
 
-    def run(self, *words: str, code: int = 0, **env: str) -> subprocess.CompletedProcess[str]:
-        """Run a command to its end."""
+    def run(
+        self, *words: str, code: int | None = 0, **env: str
+    ) -> subprocess.CompletedProcess[str]:
+        """Run a command to its end; ``code`` is the exit code that it must have, None any."""
+        return self._run("-m", "fw_worker.cli", *words, code=code, **env)
+
+    def run_python(self, text: str, **env: str) -> subprocess.CompletedProcess[str]:
+        """Run a program that knows the module of tasks."""
+        return self._run("-c", text, code=0, **env)
+
+    def wait_until_empty(self) -> None:
+        """Wait until no message is in a queue of tasks, also none that a worker holds."""
+        store = file_store(self.path / ".fw" / "broker.db")
+        end = time.monotonic() + DEADLINE_SECONDS
+        while any(
+            queue.ready + queue.delayed + queue.owned
+            for queue in store.queues()
+            if not queue.name.startswith("fw.")
+        ):
+            assert time.monotonic() < end, f"messages are left: {store.queues()}"
+            time.sleep(0.05)
+
+    def _run(self, *words: str, code: int | None, **env: str) -> subprocess.CompletedProcess[str]:
         done = subprocess.run(
-            [sys.executable, "-m", "fw_worker.cli", *words],
+            [sys.executable, *words],
             cwd=self.path,
             env={**self.env, **env},
             capture_output=True,
@@ -132,7 +155,7 @@ class Place:
             timeout=DEADLINE_SECONDS,
             check=False,
         )
-        assert done.returncode == code, done.stdout + done.stderr
+        assert code in (None, done.returncode), done.stdout + done.stderr
         return done
 
 
