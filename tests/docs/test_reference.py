@@ -226,7 +226,8 @@ def test_the_exchanges_are_those_that_are_documented():
     """By name."""
     topology = Topology()
     names = [row[0].strip("`") for row in WIRE.table("Exchanges")]
-    assert names == [topology.tasks, topology.due, topology.dead, "fw.wait.<ms>"]
+    own = [topology.tasks, topology.due, topology.dead, topology.outcomes]
+    assert names == [*own, "fw.wait.<ms>"]
     assert topology.wait(100) == "fw.wait.100"
 
 

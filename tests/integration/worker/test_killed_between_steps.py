@@ -150,3 +150,32 @@ def test_a_failure_that_was_stored_and_not_acknowledged_stays_a_failure(world, p
     for task_id in (first, second):  # what was to follow fails with it
         ended = json.loads(world.run("result", task_id, "--json", code=None).stdout)
         assert ended["state"] == "FAILURE"
+
+
+POISON = """
+import os, signal
+from fw_core import task_framework
+
+@task_framework(retries=5)
+def poison() -> None:
+    with open("journal", "a") as journal:
+        print("started", file=journal, flush=True)
+    os.kill(os.getppid(), signal.SIGKILL)
+    signal.pause()
+"""
+
+
+def test_a_task_that_ends_its_whole_worker_is_run_four_times_and_fails(place: Any) -> None:
+    """Nobody is left to count; so the next worker counts before it starts it."""
+    place.write(POISON)
+    call = json.loads(place.run("send", "team.poison", "--json").stdout)["id"]
+    for _ in range(4):
+        place.start("worker", "--concurrency", "1").process.wait(60)
+    last = place.start("worker", "--concurrency", "1").ready()
+    place.wait_until_empty()
+    assert last.stop() == 0
+
+    assert (place.path / "journal").read_text() == "started\n" * 4
+    ended = json.loads(place.run("result", call, "--json", code=1).stdout)
+    assert ended["state"] == "FAILURE"
+    assert "DeliveredTooOften" in ended["error"]["type"]

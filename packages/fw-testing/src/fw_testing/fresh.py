@@ -38,9 +38,10 @@ def fresh_prefix(app: Any) -> Iterator[None]:
         topology = app.topology
         waits = [topology.wait(milliseconds) for milliseconds in STEPS_MS]
         with app.connection_for_write() as connection, connection.channel() as channel:
-            for queue in [*app.amqp.queues, topology.dead, *waits]:
+            own = [topology.dead, topology.outcomes]
+            for queue in [*app.amqp.queues, *own, *waits]:
                 channel.queue_delete(queue)
-            for exchange in [topology.tasks, topology.due, topology.dead, *waits]:
+            for exchange in [topology.tasks, topology.due, *own, *waits]:
                 channel.exchange_delete(exchange)
 
 

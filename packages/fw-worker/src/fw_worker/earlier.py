@@ -14,16 +14,11 @@ import logging
 from dataclasses import dataclass
 from typing import Any
 
+from fw_core import headers
 from fw_core.attempt.decide import Tries
 from fw_core.broker.app import App
 from fw_core.errors import ResultStoreError
 from fw_core.results import rows
-
-CHECK_HEADER = "fw-check"
-"""Asks to look first: the same call may have been sent before."""
-
-REDELIVERED_HEADER = "fw-redelivered"
-"""On a message that was sent anew because it had been delivered often."""
 
 MOST_STARTS = 3
 """Starts of one redelivered message; its first delivery is not among them."""
@@ -51,16 +46,14 @@ NOTHING = Earlier()
 
 def is_redelivered(request: Any) -> bool:
     """Whether the message was delivered before, so that a body may have run."""
-    delivery, headers = request.delivery_info or {}, request.headers or {}
-    return bool(delivery.get("redelivered") or headers.get(REDELIVERED_HEADER))
+    delivery, own = request.delivery_info or {}, request.headers or {}
+    return bool(delivery.get("redelivered") or own.get(headers.REDELIVERED))
 
 
 def may_have_run(request: Any, tries: Tries) -> bool:
     """Whether the message's call may have run, or succeeded, before this attempt."""
-    headers = request.headers or {}
-    return bool(
-        is_redelivered(request) or tries.retries or tries.laters or headers.get(CHECK_HEADER)
-    )
+    own = request.headers or {}
+    return bool(is_redelivered(request) or tries.retries or tries.laters or own.get(headers.CHECK))
 
 
 def look_up(app: App, request: Any, *, has_result: bool) -> Earlier:

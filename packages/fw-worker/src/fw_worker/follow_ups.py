@@ -13,7 +13,7 @@ from typing import Any
 from celery.canvas import group, maybe_signature
 
 from fw_core.broker.app import App
-from fw_worker.earlier import CHECK_HEADER
+from fw_core.headers import CHECK
 
 Send = Callable[[], Any]
 
@@ -57,6 +57,6 @@ def _id_of(signature: Any) -> str | None:
 
 def _sender(signature: Any, value: Any, check: bool, options: dict[str, Any]) -> Send:
     if check:
-        headers = {**(signature["options"].get("headers") or {}), CHECK_HEADER: True}
+        headers = {**(signature["options"].get("headers") or {}), CHECK: True}
         options = {**options, "headers": headers}
     return lambda: signature.apply_async((value,), **options)

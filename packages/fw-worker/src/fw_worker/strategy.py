@@ -12,7 +12,7 @@ from celery.worker.strategy import default
 from fw_core.broker.delays import STEP
 from fw_core.broker.publish import Letter, Unconfirmed
 from fw_core.broker.topology import DELIVERY_LIMIT
-from fw_worker.earlier import REDELIVERED_HEADER
+from fw_core.headers import REDELIVERED
 from fw_worker.raw import Raw
 
 _logger = logging.getLogger("fw.worker")
@@ -52,7 +52,7 @@ def send_anew(app: Any, message: Any) -> bool:
     The broker counts deliveries, also to workers that went away before they looked at it, and
     throws a message out at its limit. What counts here is how often it was started.
     """
-    letter = _letter(app, message, due=None, headers={REDELIVERED_HEADER: True})
+    letter = _letter(app, message, due=None, headers={REDELIVERED: True})
     try:
         _post(app, letter)
     except Unconfirmed as error:

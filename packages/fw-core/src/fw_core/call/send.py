@@ -11,6 +11,7 @@ from fw_core.call.options import CallOptions
 from fw_core.call.plain import show
 from fw_core.call.size import check_size
 from fw_core.errors import CallError, OptionError
+from fw_core.headers import CHECK
 
 if TYPE_CHECKING:
     from fw_core.broker.app import App
@@ -120,7 +121,8 @@ def _celery_options(task: TaskHandle[..., Any], options: CallOptions) -> dict[st
     if options.expires is not None:
         celery_options["expires"] = options.expires
     if options.id is not None:
-        celery_options["task_id"] = options.id
+        # Who gives an id may give it again, after a doubt: then it is looked up before it runs.
+        celery_options.update(task_id=options.id, headers={CHECK: True})
     return celery_options
 
 
