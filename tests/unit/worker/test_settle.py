@@ -320,6 +320,9 @@ def test_a_dead_letter_tells_its_tries(fw_broker):
     assert death.cause is Cause.RETRIES_SPENT
     assert death.reason == "the last of 2 attempts failed"
     assert (death.error.type, death.error.message) == ("ValueError", "no 2")
+    first, frame, *_ = death.error.traceback.splitlines()
+    assert first == "Traceback (most recent call last):"
+    assert __file__ in frame  # fw's own frames say nothing to whoever wrote the task
     assert "raise ValueError" in death.error.traceback
     assert [each.error for each in death.tries] == ["ValueError: no 1", "ValueError: no 2"]
     assert (death.tries[1].at - death.tries[0].at).total_seconds() == 7

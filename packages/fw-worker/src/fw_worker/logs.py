@@ -13,10 +13,9 @@ from typing import Any
 from celery import signals
 
 from fw_core.attempt.current import attempt_or_none
+from fw_core.attempt.failure import own_part
 from fw_core.settings import Settings
 from fw_worker import celery_lines
-
-_FRAMES_OF_FW = ("fw_core.attempt", "fw_worker.time_limit")
 
 
 def configure(settings: Settings) -> None:
@@ -96,14 +95,10 @@ _Raised = tuple[type[BaseException], BaseException, TracebackType | None] | tupl
 
 
 def _own_part(raised: _Raised) -> _Raised:
-    """Leave out the frames of fw through which a task's body was called."""
     kind, error, trace = raised
-    own = trace
-    while own is not None and own.tb_frame.f_globals.get("__name__", "").startswith(_FRAMES_OF_FW):
-        own = own.tb_next
     if kind is None or error is None:
         return raised
-    return kind, error, own or trace
+    return kind, error, own_part(trace)
 
 
 def _context(record: logging.LogRecord) -> dict[str, Any]:

@@ -11,12 +11,15 @@ import sys
 from collections.abc import Mapping
 from dataclasses import dataclass
 from traceback import format_exception
+from types import TracebackType
 from typing import Any, cast
 
 from fw_core.errors import FrameworkError, JoinFailed
 
 MESSAGE_BYTES = 8 * 1024
 TRACEBACK_BYTES = 64 * 1024
+
+_FRAMES_OF_FW = ("fw_core.attempt", "fw_worker.time_limit")
 
 
 @dataclass(frozen=True, slots=True)
@@ -92,9 +95,17 @@ def _kept(name: str, message: str, traceback: Any) -> TaskError:
 def formatted(error: BaseException) -> str:
     """The traceback of an error, as text."""
     try:
-        return "".join(format_exception(error))
+        return "".join(format_exception(type(error), error, own_part(error.__traceback__)))
     except Exception as broken:
         return f"(it cannot be formatted: {type(broken).__name__})"
+
+
+def own_part(trace: TracebackType | None) -> TracebackType | None:
+    """A traceback from the team's first frame on: those through which fw called it are left out."""
+    own = trace
+    while own is not None and own.tb_frame.f_globals.get("__name__", "").startswith(_FRAMES_OF_FW):
+        own = own.tb_next
+    return own or trace
 
 
 def cut_end(text: str, limit: int) -> str:
