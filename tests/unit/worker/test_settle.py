@@ -10,6 +10,8 @@ from typing import Any
 import pytest
 from celery import chain, chord, signals
 from celery.exceptions import Reject
+from celery.worker import state
+from kombu.message import Message
 
 from fw_core import current_attempt, execute_dynamic_workflow, register_task, task_framework
 from fw_core.attempt.outcome import Cause
@@ -17,6 +19,7 @@ from fw_core.broker.publish import Letter, Unconfirmed
 from fw_core.client import current_app
 from fw_core.errors import ResultStoreError
 from fw_worker import outcomes
+from fw_worker.again import is_in_hand
 from fw_worker.dead_letters.death import HEADER, Death
 from fw_worker.earlier import MOST_STARTS
 from fw_worker.strategy import OFTEN
@@ -83,6 +86,19 @@ def death_of(dead: Any) -> Death:
     death = Death.from_header(view.headers[HEADER])
     assert death is not None
     return death
+
+
+@contextmanager
+def acknowledgements_lost() -> Iterator[None]:
+    """The connection breaks before an acknowledgement is written."""
+    original = Message.ack_log_error
+    Message.ack_log_error = lambda self, *_, **__: self.channel.basic_reject(
+        self.delivery_tag, requeue=True
+    )
+    try:
+        yield
+    finally:
+        Message.ack_log_error = original
 
 
 @pytest.fixture
@@ -546,3 +562,48 @@ def test_the_header_of_a_dead_letter_is_plain_json(fw_broker):
 
     [view] = queued("fw.dead")
     assert json.loads(view.headers[HEADER])["cause"] == "retries-spent"
+
+
+def test_a_message_that_ended_here_and_comes_again_is_not_run_again(fw_broker, runs):
+    """A lost connection takes acknowledgements with it."""
+
+    @task_framework(ignore_result=True)
+    def work() -> None:
+        runs.append(1)
+
+    work.delay()
+    with acknowledgements_lost():
+        fw_broker.run_next()
+    give_back()
+    fw_broker.drain()
+
+    assert runs == [1]
+    assert not fw_broker.waiting
+
+
+def test_a_message_that_runs_here_and_comes_again_ends_with_its_first_run(fw_broker, runs):
+    """The connection was lost, and made anew, during a long task."""
+    acknowledged: list[str] = []
+
+    def deliver_again() -> bool:
+        [running] = state.active_requests
+        again = Message(
+            properties=running.message.properties,
+            headers=running.message.headers,
+            delivery_info={"redelivered": True},
+        )
+        return is_in_hand(again, lambda *_: acknowledged.append("the second"), fail, ())
+
+    def fail(*_: Any) -> None:
+        raise AssertionError("it was given back")
+
+    @task_framework(ignore_result=True)
+    def work() -> None:
+        runs.append(deliver_again())
+        assert not acknowledged
+
+    work.delay()
+    fw_broker.drain()
+
+    assert runs == [True]
+    assert acknowledged == ["the second"]

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import logging
 import time
+from functools import cached_property
 from typing import Any
 
 from celery import signals
@@ -22,6 +23,7 @@ from fw_core.attempt.outcome import Cause, GaveUp, RetryIn
 from fw_core.broker.task import FrameworkTask
 from fw_core.errors import TimedOut, WorkerDied
 from fw_worker import attempts
+from fw_worker.again import Settle, remember
 from fw_worker.earlier import is_redelivered
 from fw_worker.ended import Ended, tell
 from fw_worker.in_pool import settle_in_pool
@@ -49,6 +51,34 @@ class AttemptRequest(Request):  # type: ignore[misc]
     def maybe_expire(self) -> bool:
         """Never: an expired message is seen where the attempt would start, and leaves a result."""
         return False
+
+    @property
+    def message_id(self) -> str | None:
+        """What the message is known by, however often it is delivered."""
+        message_id: str | None = (self._message.properties or {}).get("message_id")
+        return message_id
+
+    @cached_property
+    def deliveries(self) -> list[tuple[Settle, Settle]]:
+        """How to acknowledge, and how to reject, the same message where it came again."""
+        return []
+
+    def acknowledge(self) -> None:
+        """Acknowledge the message, and the same where it came again meanwhile."""
+        if self.acknowledged:
+            return
+        super().acknowledge()
+        remember(self.message_id)
+        for ack, _ in self.deliveries:
+            ack(_logger, self._connection_errors)
+
+    def reject(self, requeue: bool = False) -> None:
+        """Give the message back, or throw it out, and the same where it came again meanwhile."""
+        if self.acknowledged:
+            return
+        super().reject(requeue)
+        for _, reject in self.deliveries:
+            reject(_logger, self._connection_errors, requeue)
 
     def on_timeout(self, soft: bool, timeout: float) -> None:
         """The child was killed at its hard limit, because its body did not stop at its timeout."""

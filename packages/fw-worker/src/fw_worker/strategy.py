@@ -13,6 +13,7 @@ from fw_core.broker.delays import STEP
 from fw_core.broker.publish import Letter, Unconfirmed
 from fw_core.broker.topology import DELIVERY_LIMIT
 from fw_core.headers import REDELIVERED
+from fw_worker.again import is_in_hand
 from fw_worker.raw import Raw
 
 _logger = logging.getLogger("fw.worker")
@@ -33,6 +34,8 @@ def strategy(task: Any, app: Any, consumer: Any) -> Any:
                 return send_on(app, message, due)
             message.headers["eta"] = None  # it is due: no timer has to hold it
         check_shape(message, body)
+        if is_in_hand(message, ack, reject, consumer.connection_errors):
+            return None
         if delivered(message) >= OFTEN and send_anew(app, message):
             return None
         return handle(message, body, ack, reject, callbacks)
