@@ -354,6 +354,34 @@ class UnknownTaskMessage(FrameworkError):  # noqa: N818 - reads as what happened
         )
 
 
+# Raised by commands.
+
+
+class UnknownDeadLetter(FrameworkError, KeyError):  # noqa: N818 - reads as what happened
+    """A command names a dead letter that is not there."""
+
+    def __init__(self, *, name: str) -> None:
+        self.name = name
+        super().__init__(
+            f"No dead letter has the id {name!r}, and none is of a call with that id.",
+            "It may be waiting in the broker still, or have been deleted after its time.",
+            "fw dead list --state all",
+        )
+
+
+class BrokerUnreachable(FrameworkError):  # noqa: N818 - reads as what happened
+    """A command needs the broker, and it does not answer."""
+
+    def __init__(self, *, broker: str, cause: str) -> None:
+        self.broker = broker
+        self.cause = cause
+        super().__init__(
+            f"The broker {broker} does not answer: {cause}.",
+            "What the command asks for is there, or goes there.",
+            "check that RabbitMQ runs and FW_BROKER_URL is right, then try again.",
+        )
+
+
 # Raised when a result is read.
 
 

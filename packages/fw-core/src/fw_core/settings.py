@@ -75,6 +75,12 @@ class Settings(BaseSettings):
     retry_after_limit: float = Field(default=3600, gt=0)
     """Seconds that a ``Retry-After`` of another service may make a task wait at most."""
 
+    collect_dead_letters: bool = True
+    """Whether a worker collects dead letters into the database; some worker should."""
+
+    dead_letters_keep_days: float = Field(default=90, ge=0)
+    """Days that replayed and discarded dead letters are kept for an audit; 0: for ever."""
+
     track_started: bool = False
     """Store the state STARTED when an attempt starts: one more write for each attempt."""
 
@@ -137,10 +143,21 @@ class Settings(BaseSettings):
             is_url = name is not None and name.endswith("_url") and value
             yield name, urls.safe_url(value) if is_url else value
 
+    def environment(self) -> dict[str, str]:
+        """The variables that give another process these settings, passwords included."""
+        return {f"FW_{name.upper()}": _as_variable(value) for name, value in self}
+
     @property
     def is_local(self) -> bool:
         """Whether messages stay on this machine."""
         return not self.broker_url or self.broker_url.startswith("local:")
+
+
+def _as_variable(value: Any) -> str:
+    if isinstance(value, tuple):
+        parts: tuple[Any, ...] = value
+        return ",".join(str(part) for part in parts)
+    return str(value).lower() if isinstance(value, bool) else str(value)
 
 
 def read_settings(**given: Any) -> Settings:

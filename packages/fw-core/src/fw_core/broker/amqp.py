@@ -7,7 +7,7 @@ it chooses the exchange, keeps delays in the broker and asks for a confirm.
 from __future__ import annotations
 
 import uuid
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from contextvars import ContextVar
 from datetime import datetime
@@ -184,6 +184,20 @@ class FrameworkAMQP(AMQP):  # type: ignore[misc]
             Unconfirmed: see :func:`fw_core.broker.publish.publish`.
         """
         publish(producer, letter, declared=self.declared, seconds=self.app.settings.send_timeout)
+
+    def post_all(self, producer: Any, letters: Sequence[Letter]) -> None:
+        """Publish several messages and wait for all of their confirms.
+
+        Raises:
+            Unconfirmed: not every one was confirmed.
+        """
+        if self.app.is_local:
+            for letter in letters:
+                self.post(producer, letter)
+            return
+        with Window(producer, self.declared, self.app.settings.send_timeout) as window:
+            for letter in letters:
+                window.publish(letter)
 
     @contextmanager
     def one_round(self, producer: Any, task: str) -> Iterator[None]:

@@ -132,6 +132,9 @@ class App(Celery):  # type: ignore[misc]
     ) -> Any:
         """Send by name, as Celery does; a delay is kept in the broker.
 
+        A worker hands on what others have named: steps and callbacks of tasks that it need not
+        know, in queues that it need not take.
+
         Raises:
             UnknownTaskError: no task of this name has been declared.
             UnknownQueueError: ``queue`` is given and no worker declares it.
@@ -139,12 +142,15 @@ class App(Celery):  # type: ignore[misc]
         """
         if self._tasks.get(name) is None:
             handle = self.registry.get(name)
-            if handle is None:
+            if handle is not None:
+                self.task_of(handle)
+            elif self._worker_side is None:
                 raise UnknownTaskError(name=name, known=self.registry)
-            self.task_of(handle)
         queue = options.get("queue")
         if isinstance(queue, str):
-            known = self.check_queue(queue.removeprefix(self.topology.prefix), user=name)
+            known = queue.removeprefix(self.topology.prefix)
+            if self._worker_side is None:
+                self.check_queue(known, user=name)
             options["queue"] = self.topology.task_queue(known)
         due = self._due(countdown, eta)
         if due is not None:

@@ -53,9 +53,14 @@ class Topology:
         """The queue of outcomes that the database could not take when they came."""
         return f"{self.prefix}fw.outcomes"
 
+    @property
+    def wait_prefix(self) -> str:
+        """What the names of all wait queues begin with."""
+        return f"{self.prefix}fw.wait."
+
     def wait(self, milliseconds: int) -> str:
         """The exchange and the queue of a delay."""
-        return f"{self.prefix}fw.wait.{milliseconds}"
+        return f"{self.wait_prefix}{milliseconds}"
 
     def queue_name(self, queue: str) -> str:
         """The name on the broker of one of the team's queues."""

@@ -1,0 +1,60 @@
+"""What a collector needs of its own: an app without the team's modules, and an end."""
+
+from __future__ import annotations
+
+import ctypes
+import os
+import signal
+import sys
+from collections.abc import Callable
+
+from fw_core import client
+from fw_core.broker.app import App, create_app, results_url
+from fw_core.results.backend import ResultBackend
+from fw_core.settings import Settings
+from fw_worker.app import WORKER_SIDE
+from fw_worker.dead_letters.routes import Routes, router
+
+STORE_SECONDS = 3.0
+"""How long one statement is tried; its message is tried again in any case."""
+
+_PR_SET_PDEATHSIG = 1
+
+
+def collector_app(settings: Settings, routes: Routes) -> App:
+    """An app that knows no task and sends by name: what waits for a join, callbacks."""
+    app = create_app(
+        settings,
+        {},
+        worker_side=WORKER_SIDE,
+        result_backend=lambda app: ResultBackend(
+            app=app, url=results_url(app.settings), store_timeout=STORE_SECONDS
+        ),
+    )
+    app.conf.task_routes = (router(app, routes),)
+    app.set_current()
+    client.set_own_app(app)
+    return app
+
+
+def die_with(parent: int) -> Callable[[], None]:
+    """End this process when its parent ends, however that ends.
+
+    Linux tells a child of its parent's death; elsewhere, and for a parent that was gone before it
+    could be asked for, the child looks.
+
+    Args:
+        parent: The process id of the parent.
+
+    Returns:
+        What looks whether the parent is there, and raises ``SystemExit`` if not.
+    """
+    if sys.platform == "linux":
+        ctypes.CDLL(None, use_errno=True).prctl(_PR_SET_PDEATHSIG, signal.SIGTERM)
+
+    def check() -> None:
+        if os.getppid() != parent:
+            raise SystemExit(0)
+
+    check()
+    return check

@@ -1,0 +1,72 @@
+"""Which dead letters a command means: some by their ids, or all of a filter."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+
+from fw_core.broker.app import App
+from fw_core.errors import UnknownDeadLetter
+from fw_worker.dead_letters import table
+from fw_worker.dead_letters.letter import DeadLetter
+from fw_worker.dead_letters.table import Filter
+
+PAGE = 200
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Choice:
+    """What a command is to work on.
+
+    Attributes:
+        ids: Of dead letters or of calls; if there are any, the filter is not asked.
+        wanted: The filter.
+    """
+
+    ids: tuple[str, ...] = ()
+    wanted: Filter = Filter()
+
+    def pages(self, app: App) -> Iterator[list[DeadLetter]]:
+        """The letters, those that died first first, some at a time.
+
+        Raises:
+            UnknownDeadLetter: an id is that of none.
+            ResultStoreError: the database cannot be read.
+        """
+        if self.ids:
+            yield by_ids(app, self.ids)
+            return
+        last: DeadLetter | None = None
+        while True:
+            after = last
+            found = app.backend.database.statement(
+                lambda connection: table.page(connection, self.wanted, after=after, limit=PAGE),
+                timeout=app.backend.read_timeout,
+            )
+            if found:
+                yield found
+                last = found[-1]
+            if len(found) < PAGE:
+                return
+
+
+def by_ids(app: App, ids: Sequence[str]) -> list[DeadLetter]:
+    """The letters with these ids; for a call's id those that wait for a decision, or all if none.
+
+    Raises:
+        UnknownDeadLetter: an id is that of none.
+        ResultStoreError: the database cannot be read.
+    """
+    found: list[DeadLetter] = app.backend.database.statement(
+        lambda connection: table.find_ids(connection, ids), timeout=app.backend.read_timeout
+    )
+    chosen: dict[str, DeadLetter] = {}
+    for name in ids:
+        meant = [letter for letter in found if letter.dead_id == name] or [
+            letter for letter in found if letter.task_id == name
+        ]
+        if not meant:
+            raise UnknownDeadLetter(name=name)
+        waiting = [letter for letter in meant if letter.state in table.WAITING]
+        chosen.update((letter.dead_id, letter) for letter in waiting or meant)
+    return list(chosen.values())

@@ -1,0 +1,245 @@
+"""The collector: takes dead letters and kept outcomes from the broker into the database.
+
+A process of its own beside a worker: a thread would be in the way of every fork, and the worker's
+main process must not wait for a database. It acknowledges a message when its row is committed, so
+it may be killed at any moment; what it held is delivered again, and kept once.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import logging
+import random
+import signal
+import sys
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from functools import partial
+from typing import Any, NoReturn
+
+from kombu import Consumer
+
+from fw_core.broker.app import App
+from fw_core.broker.publish import short
+from fw_core.urls import safe_url
+from fw_worker.dead_letters.batch import Kept, keep
+from fw_worker.dead_letters.pruning import Pruning
+
+BATCH = 100
+"""Messages that are kept in one transaction."""
+
+HELD = 2 * BATCH
+"""Messages of a queue that are held at most; half of them may wait, unlucky, for another try."""
+
+IDLE_SECONDS = 1.0
+LONGEST_PAUSE = 30.0
+
+_logger = logging.getLogger("fw.worker")
+
+
+def collect_once(app: App, connection: Any, *, most: int | None = None) -> int:
+    """Keep the dead letters and outcomes that are there, and return how many.
+
+    Args:
+        app: The app.
+        connection: A connection to its broker.
+        most: Stop after so many messages.
+    """
+    done = 0
+    topology = app.topology
+    with connection.channel() as channel:
+        topology.declare_base(channel)
+        while most is None or done < most:
+            room = BATCH if most is None else min(BATCH, most - done)
+            dead = _get(channel, topology.dead, room)
+            outcomes = _get(channel, topology.outcomes, room - len(dead))
+            kept = keep(app, dead, outcomes)
+            for message in kept.done:
+                message.ack()
+            done += len(kept.done)
+            if kept.left or not kept.done:
+                break  # closing the channel gives back what is left
+    return done
+
+
+def _get(channel: Any, queue: str, most: int) -> list[Any]:
+    found: list[Any] = []
+    while len(found) < most and (message := channel.basic_get(queue)) is not None:
+        found.append(channel.message_to_python(message))
+    return found
+
+
+@dataclass(slots=True)
+class _Held:
+    """A message that is not acknowledged yet."""
+
+    message: Any
+    is_dead: bool
+    tries: int = 0
+    not_before: float = 0.0
+
+
+@dataclass
+class Collector:
+    """Collects until it is told to stop.
+
+    Args:
+        app: The app.
+        check: Called about once a second; may raise ``SystemExit``.
+    """
+
+    app: App
+    check: Callable[[], None] = lambda: None
+    monotonic: Callable[[], float] = time.monotonic
+    _inbox: list[_Held] = field(default_factory=list["_Held"])
+    _failures: int = 0
+    _not_before: float = 0.0
+
+    def run(self) -> NoReturn:
+        """Connect, collect, and connect again, until ``check`` ends it."""
+        pruning = Pruning(self.app)
+        pause = 0.0
+        while True:
+            try:
+                with self._consuming() as connection:
+                    pause = 0.0
+                    while True:
+                        self.turn(connection)
+                        pruning.run_if_due()
+            except Exception as error:  # noqa: BLE001 - no outage may end it
+                self._inbox.clear()  # the broker delivers them again
+                pause = min(2 * pause or 1.0, 5.0)
+                _logger.warning(
+                    "The collector of dead letters lost the broker %s (%s); it connects again",
+                    safe_url(self.app.broker_url),
+                    short(error),
+                )
+                self._sleep(pause)
+
+    def turn(self, connection: Any) -> Kept | None:
+        """Take what is there, or wait a second for it, and keep it."""
+        self.check()
+        _beat(connection)
+        self._fill(connection)
+        now = self.monotonic()
+        if now < self._not_before:
+            return None
+        batch = [held for held in self._inbox if held.not_before <= now][:BATCH]
+        if not batch:
+            return None
+        kept = keep(
+            self.app,
+            [held.message for held in batch if held.is_dead],
+            [held.message for held in batch if not held.is_dead],
+            between=partial(_beat, connection),
+        )
+        self._settle(batch, kept)
+        return kept
+
+    def _settle(self, batch: list[_Held], kept: Kept) -> None:
+        for message in kept.done:
+            message.ack()
+        done = {id(message) for message in kept.done}
+        self._inbox = [held for held in self._inbox if id(held.message) not in done]
+        if kept.dead:
+            _logger.info("Collected %d dead letter%s", kept.dead, "s" * (kept.dead != 1))
+        if kept.outcomes:
+            _logger.info("Stored %d outcome%s", kept.outcomes, "s" * (kept.outcomes != 1))
+        now = self.monotonic()
+        if kept.away:
+            self._failures += 1
+            pause = _pause(self._failures)
+            self._not_before = now + pause
+            _logger.warning("Dead letters stay with the broker for %.0f s: %s", pause, kept.away)
+            return
+        self._failures = 0
+        why = {id(message): reason for message, reason in kept.left}
+        for held in batch:
+            if id(held.message) in why:
+                held.tries += 1
+                held.not_before = now + _pause(held.tries)
+                _logger.warning(
+                    "A dead letter cannot be kept yet, and is tried again: %s",
+                    why[id(held.message)],
+                )
+
+    @contextmanager
+    def _consuming(self) -> Iterator[Any]:
+        with self.app.connection_for_read() as connection:
+            connection.connect()
+            channel = connection.default_channel
+            topology = self.app.topology
+            topology.declare_base(channel)
+            for queue, is_dead in (
+                (topology.dead_queue(), True),
+                (topology.outcomes_queue(), False),
+            ):
+                consumer = Consumer(
+                    channel,
+                    queues=[queue],
+                    on_message=partial(self._take, is_dead),
+                    auto_declare=False,
+                    tag_prefix="fw-collector-",
+                )
+                # What kombu cannot unpack is a dead letter like any other.
+                consumer.on_decode_error = partial(self._take, is_dead)
+                consumer.qos(prefetch_count=HELD)
+                consumer.consume()
+            yield connection
+
+    def _take(self, is_dead: bool, message: Any, _: Exception | None = None) -> None:
+        self._inbox.append(_Held(message, is_dead))
+
+    def _fill(self, connection: Any) -> None:
+        now = self.monotonic()
+        ready = sum(held.not_before <= now for held in self._inbox)
+        patience = IDLE_SECONDS if not ready or now < self._not_before else 0.01
+        with contextlib.suppress(TimeoutError):
+            while ready < BATCH:
+                connection.drain_events(timeout=patience)
+                patience = 0.01
+                ready += 1
+
+    def _sleep(self, seconds: float) -> None:
+        end = self.monotonic() + seconds
+        while (left := end - self.monotonic()) > 0:
+            self.check()
+            time.sleep(min(left, 0.5))
+
+
+def _pause(failures: int) -> float:
+    """0.5 s, then 1, 2, 4 … up to half a minute, a little different in each collector."""
+    return min(2.0 ** min(failures - 2, 10), LONGEST_PAUSE) * random.uniform(0.8, 1.0)  # noqa: S311
+
+
+def _beat(connection: Any) -> None:
+    if connection.heartbeat and connection.supports_heartbeats:
+        connection.heartbeat_check()
+
+
+def main() -> None:
+    """Run beside the worker whose process id is given, until it ends."""
+    from fw_core.settings import read_settings
+    from fw_worker import logs
+    from fw_worker.dead_letters.alone import collector_app, die_with
+    from fw_worker.dead_letters.routes import read_routes
+
+    signal.signal(signal.SIGTERM, _leave)
+    for name in (signal.SIGINT, signal.SIGQUIT, signal.SIGHUP):
+        signal.signal(name, signal.SIG_IGN)  # a terminal sends them to the worker as well
+    check = die_with(int(sys.argv[1]))
+    settings = read_settings()
+    logs.configure(settings)
+    app = collector_app(settings, read_routes(sys.stdin.read()))
+    with contextlib.suppress(BrokenPipeError):
+        Collector(app, check).run()
+
+
+def _leave(*_: Any) -> None:
+    raise SystemExit(0)
+
+
+if __name__ == "__main__":
+    main()

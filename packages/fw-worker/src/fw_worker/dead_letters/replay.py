@@ -1,0 +1,146 @@
+"""Whether a dead letter can be sent again, and the message that it is then."""
+
+from __future__ import annotations
+
+import uuid
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from kombu.utils.json import dumps, loads
+
+from fw_core.attempt.decide import LATERS_HEADER
+from fw_core.broker.amqp import BROKER_DEATH_HEADERS
+from fw_core.results.rows import SUCCESS, ResultRow
+from fw_worker.dead_letters.death import HEADER, TRIES_HEADER
+from fw_worker.dead_letters.letter import DeadLetter, State
+
+REPLAYED_HEADER = "fw-replayed"
+"""Tells a worker to look first whether the call has succeeded."""
+
+_LEFT_BEHIND = BROKER_DEATH_HEADERS | {HEADER, TRIES_HEADER, LATERS_HEADER}
+_KEPT_PROPERTIES = (
+    "correlation_id", "reply_to", "priority", "timestamp", "type", "app_id",
+)  # fmt: skip
+_NAMESPACE = uuid.UUID("7d3c1f0a-7d6e-5a51-9a54-6a6b6a1f9d10")
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Sending:
+    """A letter that is to be sent again.
+
+    Attributes:
+        letter: It.
+        queue: Where to: the team's queue.
+        notes: What is different from the first time, in whole sentences.
+    """
+
+    letter: DeadLetter
+    queue: str
+    notes: tuple[str, ...] = ()
+
+    @property
+    def message_id(self) -> str:
+        """The id of the new message: the same however often this replay is begun."""
+        return str(uuid.uuid5(_NAMESPACE, self.letter.dead_id))
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Refused:
+    """A letter that is not sent again.
+
+    Attributes:
+        letter: It.
+        why: In one sentence.
+        is_done: Whether there is nothing left to do: a replay that was broken off had sent it.
+    """
+
+    letter: DeadLetter
+    why: str
+    is_done: bool = False
+
+
+def decide(
+    letters: Sequence[DeadLetter],
+    *,
+    results: Mapping[str, ResultRow],
+    newest: Mapping[str, str],
+    has_queue: Callable[[str], bool],
+    to: str | None = None,
+) -> list[Sending | Refused]:
+    """Decide for each letter whether it is sent again.
+
+    Args:
+        letters: The letters.
+        results: What is stored of their calls, by the call's id.
+        newest: For each call, which of its letters died last.
+        has_queue: Whether a queue of the team is there.
+        to: A queue to send them to, instead of the one that each was in.
+    """
+    return [
+        _decide(letter, results.get(letter.task_id or ""), newest, has_queue, to)
+        for letter in letters
+    ]
+
+
+def _decide(
+    letter: DeadLetter,
+    result: ResultRow | None,
+    newest: Mapping[str, str],
+    has_queue: Callable[[str], bool],
+    to: str | None,
+) -> Sending | Refused:
+    queue = to or letter.queue or ""
+    if letter.state not in {State.DEAD, State.REPLAYING}:
+        return Refused(letter=letter, why=f"it was {letter.state} already.")
+    if letter.arguments is None or letter.task_id is None:
+        return Refused(letter=letter, why="it is no call of a task: no worker could run it.")
+    if result is not None and result.state == SUCCESS:
+        is_done = letter.state == State.REPLAYING
+        why = "it has succeeded meanwhile." if is_done else "its kept result is a success."
+        return Refused(letter=letter, why=why, is_done=is_done)
+    if newest.get(letter.task_id, letter.dead_id) != letter.dead_id:
+        return Refused(letter=letter, why="a newer dead letter of the same call is to be replayed.")
+    if not has_queue(queue):
+        why = f"there is no queue {queue!r}: start a worker that takes it, or say --to QUEUE."
+        return Refused(letter=letter, why=why)
+    return Sending(letter=letter, queue=queue, notes=tuple(_notes(letter, queue)))
+
+
+def _notes(letter: DeadLetter, queue: str) -> list[str]:
+    notes: list[str] = []
+    if _expires(letter):
+        notes.append("Its 'expires' is left out: it is over.")
+    if queue != letter.queue:
+        notes.append(f"It was in {letter.queue!r}.")
+    if letter.state == State.REPLAYING:
+        notes.append("A replay that was broken off may have sent it; the id is the same.")
+    return notes
+
+
+def _expires(letter: DeadLetter) -> Any:
+    return loads(letter.headers).get("expires")
+
+
+def message_of(sending: Sending) -> dict[str, Any]:
+    """The message to send: the same call with the same follow-ups, as if it had never run."""
+    letter = sending.letter
+    fresh = {"retries": 0, "eta": None, "expires": None}
+    headers = {k: v for k, v in loads(letter.headers).items() if k not in _LEFT_BEHIND}
+    given = loads(letter.properties)
+    properties = {name: given[name] for name in _KEPT_PROPERTIES if given.get(name) is not None}
+    return {
+        "body": _fresh_body(letter.body, fresh),
+        "content_type": letter.content_type,
+        "content_encoding": letter.content_encoding,
+        "headers": {**headers, **fresh, REPLAYED_HEADER: True},
+        "properties": {**properties, "message_id": sending.message_id},
+    }
+
+
+def _fresh_body(body: bytes, fresh: Mapping[str, Any]) -> bytes:
+    """Celery's first protocol keeps in the body what the second keeps in headers."""
+    if not body.lstrip().startswith(b"{"):
+        return body
+    text: str = dumps({**loads(body), **fresh})
+    return text.encode()

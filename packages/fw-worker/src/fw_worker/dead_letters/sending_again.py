@@ -1,0 +1,173 @@
+"""Replay: noted before it is sent, sent and confirmed, noted again.
+
+A replay that is broken off between the two notes leaves letters that may have been sent. The next
+one sends them again in a message with the same id, unless their calls have succeeded meanwhile; a
+worker that gets both runs the second only where the first did not succeed.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from typing import Any
+
+from amqp.exceptions import NotFound
+
+from fw_core.broker.app import App
+from fw_core.broker.publish import Unconfirmed, short
+from fw_core.errors import BrokerUnreachable, FrameworkError
+from fw_core.urls import safe_url
+from fw_worker.dead_letters import table
+from fw_worker.dead_letters.choice import Choice
+from fw_worker.dead_letters.letter import DeadLetter
+from fw_worker.dead_letters.replay import Refused, Sending, decide, message_of
+
+ROUND = 100
+"""Letters that are sent between two notes."""
+
+
+@dataclass(slots=True)
+class Replayed:
+    """What became of a replay, or would become of it.
+
+    Attributes:
+        sent: What was sent, or would be.
+        refused: What was not.
+        done: What an earlier replay had sent, which had not come to note it.
+    """
+
+    sent: list[Sending] = field(default_factory=list["Sending"])
+    refused: list[Refused] = field(default_factory=list["Refused"])
+    done: list[Refused] = field(default_factory=list["Refused"])
+
+
+def replay(
+    app: App,
+    choice: Choice,
+    *,
+    to: str | None = None,
+    rate: float | None = None,
+    is_dry: bool = False,
+    sleep: Callable[[float], None] = time.sleep,
+) -> Replayed:
+    """Send dead letters again.
+
+    Args:
+        app: The app.
+        choice: Which.
+        to: The queue to send them to; the one that each was in, if not given.
+        rate: At most so many each second.
+        is_dry: Only say what would be sent.
+        sleep: Waits.
+
+    Raises:
+        UnknownDeadLetter: an id is that of none.
+        BrokerUnreachable: the broker does not answer, or refused a message.
+        ResultStoreError: the database does not answer.
+    """
+    report = Replayed()
+    queues = _Queues(app)
+    for letters in choice.pages(app):
+        decisions = _decided(app, letters, queues, to)
+        sendings = [each for each in decisions if isinstance(each, Sending)]
+        refused = [each for each in decisions if isinstance(each, Refused)]
+        report.refused += [each for each in refused if not each.is_done]
+        done = [each for each in refused if each.is_done]
+        if not is_dry:
+            _note(app, table.end_replay, [each.letter.dead_id for each in done])
+            for some in _rounds(sendings, rate):
+                _send(app, some)
+                if rate:
+                    sleep(len(some) / rate)
+        report.sent += sendings
+        report.done += done
+    return report
+
+
+def uncollected(app: App) -> int:
+    """How many dead letters are still with the broker.
+
+    Raises:
+        BrokerUnreachable: it does not answer.
+    """
+    with _channel(app) as channel:
+        return _count(channel, app.topology.dead) or 0
+
+
+def _decided(
+    app: App, letters: Sequence[DeadLetter], queues: _Queues, to: str | None
+) -> list[Sending | Refused]:
+    ids = sorted({letter.task_id for letter in letters if letter.task_id})
+    newest = app.backend.database.statement(
+        lambda connection: table.newest_of_calls(connection, ids), timeout=app.backend.read_timeout
+    )
+    results = app.backend.load(ids)
+    return decide(letters, results=results, newest=newest, has_queue=queues.has, to=to)
+
+
+def _rounds(sendings: Sequence[Sending], rate: float | None) -> Iterator[Sequence[Sending]]:
+    size = ROUND if rate is None else max(1, min(ROUND, int(rate)))
+    for start in range(0, len(sendings), size):
+        yield sendings[start : start + size]
+
+
+def _send(app: App, sendings: Sequence[Sending]) -> None:
+    ids = [(sending.letter.dead_id, sending.message_id) for sending in sendings]
+    _note(app, table.begin_replay, ids)
+    letters = [
+        app.amqp.letter(
+            queue=app.topology.queue_name(sending.queue), due=None, **message_of(sending)
+        )
+        for sending in sendings
+    ]
+    try:
+        with app.producer_or_acquire() as producer:
+            app.amqp.post_all(producer, letters)
+    except Unconfirmed as error:
+        raise BrokerUnreachable(broker=safe_url(app.broker_url), cause=error.cause) from error
+    _note(app, table.end_replay, [dead_id for dead_id, _ in ids])
+
+
+def _note(app: App, work: Callable[..., Any], about: Sequence[Any]) -> None:
+    if about:
+        app.backend.database.transaction(
+            lambda connection: work(connection, about, app.now()),
+            timeout=app.backend.store_timeout,
+        )
+
+
+class _Queues:
+    """Which queues the broker has, asked once each."""
+
+    def __init__(self, app: App) -> None:
+        self._app = app
+        self._known: dict[str, bool] = {}
+
+    def has(self, queue: str) -> bool:
+        if queue not in self._known:
+            with _channel(self._app) as channel:
+                name = self._app.topology.queue_name(queue)
+                self._known[queue] = bool(queue) and _count(channel, name) is not None
+        return self._known[queue]
+
+
+@contextmanager
+def _channel(app: App) -> Iterator[Any]:
+    try:
+        with app.connection_for_read() as connection:
+            connection.ensure_connection(max_retries=1, timeout=app.settings.send_timeout)
+            yield connection.default_channel
+    except FrameworkError:
+        raise
+    except Exception as error:
+        raise BrokerUnreachable(broker=safe_url(app.broker_url), cause=short(error)) from error
+
+
+def _count(channel: Any, queue: str) -> int | None:
+    """How many messages are ready in a queue; None if there is no such queue."""
+    try:
+        return int(channel.queue_declare(queue, passive=True).message_count)
+    except NotFound:
+        return None
