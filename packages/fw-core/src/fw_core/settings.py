@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from functools import cache
 from pathlib import Path
 from tomllib import TOMLDecodeError
-from typing import Annotated, Any, Literal, Self
+from typing import Annotated, Any, Literal, Self, cast
 
 from pydantic import Field, ValidationError, field_validator, model_validator
 from pydantic_settings import (
@@ -155,8 +155,7 @@ class Settings(BaseSettings):
 
 def _as_variable(value: Any) -> str:
     if isinstance(value, tuple):
-        parts: tuple[Any, ...] = value
-        return ",".join(str(part) for part in parts)
+        return ",".join(cast("tuple[str, ...]", value))
     return str(value).lower() if isinstance(value, bool) else str(value)
 
 

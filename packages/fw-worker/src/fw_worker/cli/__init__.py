@@ -16,7 +16,7 @@ __all__ = ["main"]
 @click.group(
     "fw",
     cls=Commands,
-    modules=("demo", "dev", "worker", "tasks", "send", "result", "workflow", "db"),
+    modules=("demo", "dev", "worker", "tasks", "send", "result", "workflow", "dead", "db"),
 )
 @version_option
 def main() -> None:

@@ -8,7 +8,6 @@ import signal
 import sys
 from collections.abc import Callable
 
-from fw_core import client
 from fw_core.broker.app import App, create_app, results_url
 from fw_core.results.backend import ResultBackend
 from fw_core.settings import Settings
@@ -32,8 +31,6 @@ def collector_app(settings: Settings, routes: Routes) -> App:
         ),
     )
     app.conf.task_routes = (router(app, routes),)
-    app.set_current()
-    client.set_own_app(app)
     return app
 
 

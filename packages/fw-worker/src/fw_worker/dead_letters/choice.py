@@ -13,6 +13,9 @@ from fw_worker.dead_letters.table import Filter
 
 PAGE = 200
 
+EVERYTHING = Filter()
+"""All that waits for a decision."""
+
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Choice:
@@ -24,7 +27,7 @@ class Choice:
     """
 
     ids: tuple[str, ...] = ()
-    wanted: Filter = Filter()
+    wanted: Filter = EVERYTHING
 
     def pages(self, app: App) -> Iterator[list[DeadLetter]]:
         """The letters, those that died first first, some at a time.
@@ -36,18 +39,18 @@ class Choice:
         if self.ids:
             yield by_ids(app, self.ids)
             return
-        last: DeadLetter | None = None
-        while True:
-            after = last
-            found = app.backend.database.statement(
-                lambda connection: table.page(connection, self.wanted, after=after, limit=PAGE),
-                timeout=app.backend.read_timeout,
-            )
-            if found:
-                yield found
-                last = found[-1]
-            if len(found) < PAGE:
-                return
+        found = _page(app, self.wanted, after=None)
+        while found:
+            yield found
+            found = _page(app, self.wanted, after=found[-1]) if len(found) == PAGE else []
+
+
+def _page(app: App, wanted: Filter, *, after: DeadLetter | None) -> list[DeadLetter]:
+    found: list[DeadLetter] = app.backend.database.statement(
+        lambda connection: table.page(connection, wanted, after=after, limit=PAGE),
+        timeout=app.backend.read_timeout,
+    )
+    return found
 
 
 def by_ids(app: App, ids: Sequence[str]) -> list[DeadLetter]:

@@ -221,6 +221,7 @@ def _beat(connection: Any) -> None:
 
 def main() -> None:
     """Run beside the worker whose process id is given, until it ends."""
+    from fw_core import client
     from fw_core.settings import read_settings
     from fw_worker import logs
     from fw_worker.dead_letters.alone import collector_app, die_with
@@ -233,6 +234,8 @@ def main() -> None:
     settings = read_settings()
     logs.configure(settings)
     app = collector_app(settings, read_routes(sys.stdin.read()))
+    app.set_current()
+    client.set_own_app(app)
     with contextlib.suppress(BrokenPipeError):
         Collector(app, check).run()
 

@@ -5,8 +5,7 @@ from __future__ import annotations
 import base64
 from typing import Any
 
-from kombu.utils.json import loads
-
+from fw_core.results.rows import decode
 from fw_worker.dead_letters.death import tries_from_header
 from fw_worker.dead_letters.letter import DeadLetter
 
@@ -29,7 +28,7 @@ def summary(letter: DeadLetter) -> dict[str, Any]:
 
 def everything(letter: DeadLetter) -> dict[str, Any]:
     """All that is known of one."""
-    call = None if letter.arguments is None else loads(letter.arguments)
+    call = decode(letter.arguments)
     return {
         **summary(letter),
         "arguments": call,
@@ -43,8 +42,8 @@ def everything(letter: DeadLetter) -> dict[str, Any]:
         "state_at": letter.state_at,
         "note": letter.note,
         "replayed_as": letter.replay_id,
-        "headers": loads(letter.headers),
-        "properties": loads(letter.properties),
+        "headers": decode(letter.headers),
+        "properties": decode(letter.properties),
         "content_type": letter.content_type,
         "content_encoding": letter.content_encoding,
         "body": _body(letter.body),

@@ -12,7 +12,7 @@ _UNITS = {"s": "seconds", "m": "minutes", "h": "hours", "d": "days", "w": "weeks
 
 
 def moment(text: str, *, now: datetime, option: str) -> datetime:
-    """Read ``90s``, ``30m``, ``1h``, ``2d`` or ``1w`` ago, or an ISO 8601 time (UTC, if it says no zone).
+    """Read ``90s``, ``30m``, ``1h``, ``2d`` or ``1w`` ago, or an ISO 8601 time, without zone UTC.
 
     >>> noon = datetime(2026, 1, 2, 12, tzinfo=UTC)
     >>> moment("36h", now=noon, option="--since").isoformat()

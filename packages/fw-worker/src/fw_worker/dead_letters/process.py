@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import logging
 import os
 import subprocess
@@ -13,7 +14,7 @@ from typing import Any
 from celery import bootsteps
 
 from fw_core.broker.app import App
-from fw_worker.dead_letters.routes import write_routes
+from fw_worker.dead_letters.routes import routes_of
 
 LOOK_SECONDS = 1.0
 LONGEST_PAUSE = 30.0
@@ -46,7 +47,7 @@ class CollectorProcess:
     def start(self) -> None:
         """Start the process."""
         with tempfile.TemporaryFile() as routes:
-            routes.write(write_routes(self._app).encode())
+            routes.write(json.dumps(routes_of(self._app.registry)).encode())
             routes.seek(0)
             self._process = subprocess.Popen(  # noqa: S603 - our own command
                 [sys.executable, "-P", "-m", _MODULE, str(os.getpid())],

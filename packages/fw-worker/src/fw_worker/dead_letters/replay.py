@@ -2,16 +2,15 @@
 
 from __future__ import annotations
 
+import json
 import uuid
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from kombu.utils.json import dumps, loads
-
 from fw_core.attempt.decide import LATERS_HEADER
 from fw_core.broker.amqp import BROKER_DEATH_HEADERS
-from fw_core.results.rows import SUCCESS, ResultRow
+from fw_core.results.rows import SUCCESS, ResultRow, decode
 from fw_worker.dead_letters.death import HEADER, TRIES_HEADER
 from fw_worker.dead_letters.letter import DeadLetter, State
 
@@ -119,15 +118,15 @@ def _notes(letter: DeadLetter, queue: str) -> list[str]:
 
 
 def _expires(letter: DeadLetter) -> Any:
-    return loads(letter.headers).get("expires")
+    return decode(letter.headers).get("expires")
 
 
 def message_of(sending: Sending) -> dict[str, Any]:
     """The message to send: the same call with the same follow-ups, as if it had never run."""
     letter = sending.letter
     fresh = {"retries": 0, "eta": None, "expires": None}
-    headers = {k: v for k, v in loads(letter.headers).items() if k not in _LEFT_BEHIND}
-    given = loads(letter.properties)
+    headers = {k: v for k, v in decode(letter.headers).items() if k not in _LEFT_BEHIND}
+    given = decode(letter.properties)
     properties = {name: given[name] for name in _KEPT_PROPERTIES if given.get(name) is not None}
     return {
         "body": _fresh_body(letter.body, fresh),
@@ -142,5 +141,4 @@ def _fresh_body(body: bytes, fresh: Mapping[str, Any]) -> bytes:
     """Celery's first protocol keeps in the body what the second keeps in headers."""
     if not body.lstrip().startswith(b"{"):
         return body
-    text: str = dumps({**loads(body), **fresh})
-    return text.encode()
+    return json.dumps({**json.loads(body), **fresh}).encode()

@@ -4,22 +4,25 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Mapping
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from fw_core.broker.app import App
+
+if TYPE_CHECKING:
+    from fw_core.declare.handle import TaskHandle
 
 Routes = Mapping[str, tuple[str, int | None]]
 """For each task's name its queue and its priority."""
 
 
-def write_routes(app: App) -> str:
-    """The routes of an app's tasks, as JSON text."""
-    specs = [handle.spec for handle in app.registry.values()]
-    return json.dumps({spec.name: (spec.queue, spec.priority) for spec in specs})
+def routes_of(registry: Mapping[str, TaskHandle[..., Any]]) -> Routes:
+    """The routes of declared tasks."""
+    specs = [handle.spec for handle in registry.values()]
+    return {spec.name: (spec.queue, spec.priority) for spec in specs}
 
 
 def read_routes(text: str) -> Routes:
-    """Read what :func:`write_routes` wrote; no text is no routes."""
+    """Read routes from JSON text; no text is no routes."""
     read: dict[str, Any] = json.loads(text) if text.strip() else {}
     return {name: (queue, priority) for name, (queue, priority) in read.items()}
 

@@ -77,10 +77,7 @@ def replay(
         done = [each for each in refused if each.is_done]
         if not is_dry:
             _note(app, table.end_replay, [each.letter.dead_id for each in done])
-            for some in _rounds(sendings, rate):
-                _send(app, some)
-                if rate:
-                    sleep(len(some) / rate)
+            sendings = _send_all(app, sendings, rate, sleep)
         report.sent += sendings
         report.done += done
     return report
@@ -92,8 +89,8 @@ def uncollected(app: App) -> int:
     Raises:
         BrokerUnreachable: it does not answer.
     """
-    with _channel(app) as channel:
-        return _count(channel, app.topology.dead) or 0
+    with connected(app) as connection:
+        return _count(connection.default_channel, app.topology.dead) or 0
 
 
 def _decided(
@@ -107,15 +104,24 @@ def _decided(
     return decide(letters, results=results, newest=newest, has_queue=queues.has, to=to)
 
 
-def _rounds(sendings: Sequence[Sending], rate: float | None) -> Iterator[Sequence[Sending]]:
+def _send_all(
+    app: App, sendings: Sequence[Sending], rate: float | None, sleep: Callable[[float], None]
+) -> list[Sending]:
     size = ROUND if rate is None else max(1, min(ROUND, int(rate)))
+    sent: list[Sending] = []
     for start in range(0, len(sendings), size):
-        yield sendings[start : start + size]
+        some = _send(app, sendings[start : start + size])
+        sent += some
+        if rate:
+            sleep(len(some) / rate)
+    return sent
 
 
-def _send(app: App, sendings: Sequence[Sending]) -> None:
+def _send(app: App, sendings: Sequence[Sending]) -> list[Sending]:
+    """Send a round; returns what was sent: another command may have been quicker."""
     ids = [(sending.letter.dead_id, sending.message_id) for sending in sendings]
-    _note(app, table.begin_replay, ids)
+    begun = _note(app, table.begin_replay, ids) or ()
+    sendings = [sending for sending in sendings if sending.letter.dead_id in begun]
     letters = [
         app.amqp.letter(
             queue=app.topology.queue_name(sending.queue), due=None, **message_of(sending)
@@ -127,15 +133,16 @@ def _send(app: App, sendings: Sequence[Sending]) -> None:
             app.amqp.post_all(producer, letters)
     except Unconfirmed as error:
         raise BrokerUnreachable(broker=safe_url(app.broker_url), cause=error.cause) from error
-    _note(app, table.end_replay, [dead_id for dead_id, _ in ids])
+    _note(app, table.end_replay, [sending.letter.dead_id for sending in sendings])
+    return sendings
 
 
-def _note(app: App, work: Callable[..., Any], about: Sequence[Any]) -> None:
-    if about:
-        app.backend.database.transaction(
-            lambda connection: work(connection, about, app.now()),
-            timeout=app.backend.store_timeout,
-        )
+def _note(app: App, work: Callable[..., Any], about: Sequence[Any]) -> Any:
+    if not about:
+        return None
+    return app.backend.database.transaction(
+        lambda connection: work(connection, about, app.now()), timeout=app.backend.store_timeout
+    )
 
 
 class _Queues:
@@ -146,19 +153,26 @@ class _Queues:
         self._known: dict[str, bool] = {}
 
     def has(self, queue: str) -> bool:
+        if not queue:
+            return False
         if queue not in self._known:
-            with _channel(self._app) as channel:
+            with connected(self._app) as connection:
                 name = self._app.topology.queue_name(queue)
-                self._known[queue] = bool(queue) and _count(channel, name) is not None
+                self._known[queue] = _count(connection.default_channel, name) is not None
         return self._known[queue]
 
 
 @contextmanager
-def _channel(app: App) -> Iterator[Any]:
+def connected(app: App) -> Iterator[Any]:
+    """A connection to the broker, for the length of the block.
+
+    Raises:
+        BrokerUnreachable: it does not answer, or breaks off.
+    """
     try:
         with app.connection_for_read() as connection:
             connection.ensure_connection(max_retries=1, timeout=app.settings.send_timeout)
-            yield connection.default_channel
+            yield connection
     except FrameworkError:
         raise
     except Exception as error:

@@ -123,10 +123,19 @@ def count_by_cause(connection: Connection, wanted: Filter) -> dict[str, int]:
     return {row.cause: int(row.number) for row in rows}
 
 
-def begin_replay(connection: Connection, letters: Iterable[tuple[str, str]], now: datetime) -> None:
-    """Note for each ``(dead_id, replay_id)`` that it is about to be sent under that id."""
-    for dead_id, replay_id in letters:
-        _move(connection, [dead_id], WAITING, State.REPLAYING, now, replay_id=replay_id)
+def begin_replay(
+    connection: Connection, letters: Iterable[tuple[str, str]], now: datetime
+) -> set[str]:
+    """Note for each ``(dead_id, replay_id)`` that it is about to be sent under that id.
+
+    Returns:
+        The ``dead_id`` of those that still waited; the others are not to be sent.
+    """
+    return {
+        dead_id
+        for dead_id, replay_id in letters
+        if _move(connection, [dead_id], WAITING, State.REPLAYING, now, replay_id=replay_id)
+    }
 
 
 def end_replay(connection: Connection, dead_ids: Sequence[str], now: datetime) -> None:
