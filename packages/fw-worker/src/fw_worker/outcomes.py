@@ -6,7 +6,7 @@ then acknowledges the call; the collector stores it when the database is back.
 
 from __future__ import annotations
 
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
 from typing import Any, Self
 
 from celery.app.task import Context
@@ -25,16 +25,16 @@ class KeptOutcome:
         task_id: The call.
         value: What the task returned, as plain values.
         context: What the result store wants to know of its message.
-        children: The calls that it made, and those that follow it.
         is_stored: Whether somebody reads the result, so that it is stored; a join that the task
             is a member of is counted in any case.
+        children: The calls that it made, and those that follow it.
     """
 
     task_id: str
     value: Any
     context: dict[str, Any]
-    children: list[Any]
     is_stored: bool
+    children: list[Any] = field(default_factory=list[Any])
 
     @classmethod
     def of(cls, request: Any, value: Any, *, is_stored: bool) -> Self:
