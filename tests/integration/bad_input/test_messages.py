@@ -4,13 +4,17 @@ from __future__ import annotations
 
 import json
 import time
+import uuid
 from pathlib import Path
 from typing import Any
 
 import pytest
 from live_tasks import dies, doubles, fails, hangs, raises_unpicklable, returns_object, stubborn
+from sqlalchemy import select
 
 from fw_core import TaskFailed
+from fw_core.database.engine import engine_for
+from fw_core.database.tables import dead_letters
 from fw_testing.services import Services, StartWorker
 
 
@@ -29,7 +33,7 @@ def test_what_is_no_call_is_kept_and_the_next_call_runs(
     _send(fw_services, b"[[0], {}, {}]", headers=known, content_type="application/x-pickle")
     _send(fw_services, b"[[0], {}, {}]", headers={**known, "eta": "tomorrow"})
     assert fails.delay(0).get(timeout=30) == 1
-    _wait_for_dead(fw_services, 8)
+    assert _causes_of_death(fw_services, 8) == ["unreadable"] * 8
 
 
 def test_a_message_for_an_unknown_task_is_kept_and_says_why(
@@ -40,7 +44,7 @@ def test_a_message_for_an_unknown_task_is_kept_and_says_why(
     _send(fw_services, _call(0), headers={"task": "live_tasks.fail", "id": "lost"})
     with pytest.raises(TaskFailed, match="Did you mean 'live_tasks.fails'"):
         fails.result("lost").get(timeout=20)
-    _wait_for_dead(fw_services, 1)
+    assert _causes_of_death(fw_services, 1) == ["unknown-task"]
 
 
 def test_a_wrong_argument_from_elsewhere_is_not_retried_and_named(
@@ -52,7 +56,7 @@ def test_a_wrong_argument_from_elsewhere_is_not_retried_and_named(
     with pytest.raises(TaskFailed, match="argument 'times' must be int, got 'three'") as raised:
         fails.result("wrong").get(timeout=20)
     assert raised.value.attempts == 1
-    _wait_for_dead(fw_services, 1)
+    assert _causes_of_death(fw_services, 1) == ["wrong-arguments"]
 
 
 def test_a_result_that_json_cannot_carry_is_a_failure_and_no_retry(
@@ -87,7 +91,7 @@ def test_a_task_that_kills_its_process_runs_retries_plus_one_times(
         dies.delay().get(timeout=40)
     assert raised.value.attempts == 2
     assert worker.log.count("live_tasks.dies attempt") == 2
-    _wait_for_dead(fw_services, 1)
+    assert _causes_of_death(fw_services, 1) == ["died"]
     assert doubles.delay(4).get(timeout=20) == 8
 
 
@@ -131,14 +135,22 @@ def _send(
             content_type=content_type,
             content_encoding="utf-8",
             headers=headers,
+            properties={"message_id": str(uuid.uuid4())},
         )
         app.amqp.post(producer, letter)
 
 
-def _wait_for_dead(services: Services, count: int) -> None:
+def _causes_of_death(services: Services, count: int) -> list[str]:
+    """What the kept dead letters died of, once there are ``count``."""
     deadline = time.monotonic() + 20
-    while services.count("fw.dead") != count:
-        assert time.monotonic() < deadline, services.count("fw.dead")
+    engine = engine_for(services.settings.database_url)
+    while True:
+        with engine.connect() as connection:
+            causes = sorted(connection.scalars(select(dead_letters.c.cause)))
+        if len(causes) == count:
+            return causes
+        assert time.monotonic() < deadline, causes
+        time.sleep(0.1)
 
 
 def test_a_task_that_cannot_be_stopped_is_killed_and_retried(
@@ -152,7 +164,7 @@ def test_a_task_that_cannot_be_stopped_is_killed_and_retried(
     assert raised.value.attempts == 2
     assert raised.value.error_type == "fw_core.TimedOut"
     assert runs.read_text() == "run\n" * 2
-    _wait_for_dead(fw_services, 1)
+    assert _causes_of_death(fw_services, 1) == ["timed-out"]
 
 
 def test_a_message_that_was_fetched_20_times_and_never_started_is_run(
@@ -166,7 +178,7 @@ def test_a_message_that_was_fetched_20_times_and_never_started_is_run(
             channel.basic_reject(_delivered(channel), requeue=True)
     fw_live_worker("live_tasks")
     assert result.get(timeout=20) == 1
-    assert fw_services.count("fw.dead") == 0
+    assert _causes_of_death(fw_services, 0) == []
 
 
 def _delivered(channel: Any) -> Any:
