@@ -67,6 +67,34 @@ def end(app: Celery, backend: ResultBackend, sent: Sent) -> Callable[..., None]:
     return end
 
 
+def test_a_failed_join_is_sent_when_replays_have_mended_all_its_failures(
+    end: Callable[..., None], sent: Sent, backend: ResultBackend
+) -> None:
+    end(0, ValueError("no"))
+    end(1)
+    end(2, ValueError("no"))
+    assert backend.get_state("the-report") == "FAILURE"
+
+    end(0)
+    assert sent == []
+    end(2)
+    assert sent == [("the-report", [0, 1, 2])]
+
+
+def test_a_mended_join_is_sent_once_however_often_its_members_are_delivered(
+    end: Callable[..., None], sent: Sent
+) -> None:
+    for number in (0, 1):
+        end(number)
+    end(2, ValueError("no"))
+
+    for _ in range(3):
+        end(2)
+        end(0)
+
+    assert [task_id for task_id, _ in sent] == ["the-report"]
+
+
 def test_what_waits_is_sent_when_the_last_member_ends_with_all_values_in_order(
     end: Callable[..., None], sent: Sent
 ) -> None:

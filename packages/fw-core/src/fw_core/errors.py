@@ -484,7 +484,7 @@ class JoinFailed(ResultError):  # noqa: N818 - it reads as what happened
         super().__init__(
             f"Not run, because {task or 'a task'} ({member}) failed: {error}{more}",
             "It needs the results of all the tasks before it.",
-            f"fw result {member} shows what went wrong; mend that, then send all of them again.",
+            f"see fw result {member}; when that is mended: fw dead replay {member} --yes",
         )
 
 

@@ -8,7 +8,8 @@ message was not acknowledged, comes again, finds its own claim and sends again u
 So what waits is sent at least once, and more than once only after a crash or a claim that was
 held for longer than its lease.
 
-A join with a failed member is not sent: its result becomes a failure that names the member.
+A join with a failed member is not sent: its result becomes a failure that names the member. Once
+all its failed members have been replayed and succeeded, it is sent after all.
 """
 
 from __future__ import annotations

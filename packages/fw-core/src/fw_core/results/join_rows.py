@@ -15,7 +15,7 @@ from typing import Any
 from sqlalchemy import Connection, RowMapping, and_, func, select, update
 
 from fw_core.database.tables import join_members, joins
-from fw_core.results.rows import FINAL, SUCCESS
+from fw_core.results.rows import FAILURES, FINAL, SUCCESS
 from fw_core.results.statements import insert_for
 
 LEASE = timedelta(minutes=2)
@@ -45,7 +45,7 @@ def end_member(
     """
     join = _lock(connection, join_id, size=size, now=now)
     if join["fired_at"] is not None:
-        return None
+        return _mend(connection, join_id, member, now)
     ended = join["ended"] + _record(connection, join_id, member, now)
     is_full = join["size"] is not None and ended >= join["size"] + join["added"]
     claims = is_full and _may_claim(join, member.member_id, now)
@@ -72,6 +72,26 @@ def release(connection: Connection, join_id: str) -> None:
 def mark_fired(connection: Connection, join_id: str, *, now: datetime) -> None:
     """Note that what waits was sent, so that nobody sends it again."""
     connection.execute(update(joins).where(joins.c.join_id == join_id).values(fired_at=now))
+
+
+def _mend(
+    connection: Connection, join_id: str, member: Member, now: datetime
+) -> Sequence[Member] | None:
+    """Send what a failed join had not sent, once a replay has mended the last of its failures."""
+    if member.state != SUCCESS or _state(connection, join_id, member.member_id) not in FAILURES:
+        return None
+    _record(connection, join_id, member, now)
+    is_unmended = and_(join_members.c.join_id == join_id, join_members.c.state != SUCCESS)
+    if connection.scalar(select(func.count()).select_from(join_members).where(is_unmended)):
+        return None
+    claim = {"fired_at": None, "claimed_by": member.member_id, "claimed_at": now}
+    connection.execute(update(joins).where(joins.c.join_id == join_id).values(claim))
+    return _members(connection, join_id)
+
+
+def _state(connection: Connection, join_id: str, member_id: str) -> str | None:
+    is_this = and_(join_members.c.join_id == join_id, join_members.c.member_id == member_id)
+    return connection.scalar(select(join_members.c.state).where(is_this))
 
 
 def _may_claim(join: RowMapping, member_id: str, now: datetime) -> bool:
@@ -108,7 +128,7 @@ def _record(connection: Connection, join_id: str, member: Member, now: datetime)
     if _insert(connection, join_id, values):
         return 1
     is_this = and_(join_members.c.join_id == join_id, join_members.c.member_id == member.member_id)
-    before = connection.scalar(select(join_members.c.state).where(is_this))
+    before = _state(connection, join_id, member.member_id)
     # As with results: a success stays, a failure gives way to what a replay brings.
     if before != SUCCESS:
         connection.execute(update(join_members).where(is_this).values(values))

@@ -121,7 +121,7 @@ def show(name: str, as_json: bool) -> None:
         if number:
             click.echo()
         shown = dict(facts)
-        error = shown.pop("error")
+        error = facts["error"]
         shown["error"] = f"{error['type']}: {error['message']}"
         shown["tries"] = "\n".join(
             f"{each['attempt']}. {each['at'].isoformat(timespec='seconds')}  {each['error']}"

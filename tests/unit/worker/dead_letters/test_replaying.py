@@ -1,0 +1,318 @@
+"""A replay sends the same call again, once, and only what can succeed."""
+
+from __future__ import annotations
+
+import pytest
+
+from fw_core.attempt.outcome import Cause
+from fw_core.errors import BrokerUnreachable, OptionError, UnknownDeadLetter
+from fw_worker.dead_letters import sending_again
+from fw_worker.dead_letters.choice import Choice
+from fw_worker.dead_letters.discarding import discard
+from fw_worker.dead_letters.replay import REPLAYED_HEADER
+from fw_worker.dead_letters.sending_again import replay, uncollected
+from fw_worker.dead_letters.table import Filter
+
+ALL = Choice()
+
+
+@pytest.fixture
+def dead(world):
+    """Makes dead letters: as many calls as are asked for."""
+
+    def make(number=1, **given):
+        for each in range(1, number + 1):
+            facts = {"call": f"call-{each}", "message": f"message-{each}", **given}
+            world.send(**{"death": world.death(), **facts})
+        world.collect()
+
+    return make
+
+
+def states(world):
+    return [letter.state for letter in world.letters()]
+
+
+def test_a_replayed_letter_is_the_same_call_in_a_fresh_message(world, dead):
+    embed = {"chain": [{"task": "orders.next"}], "callbacks": None}
+    dead(
+        body=[[7], {"gift": True}, embed],
+        headers={
+            "retries": 3,
+            "eta": "2026-01-01T00:00:00",
+            "expires": "2026-01-01T00:00:00",
+            "fw-tries": "[]",
+            "fw-laters": 2,
+            "x-delivery-count": 4,
+            "x-first-death-queue": "mail",
+            "root_id": "root-1",
+            "own": {"number": 1},
+        },
+        correlation_id="call-1",
+        priority=7,
+    )
+
+    report = replay(world.app, ALL)
+
+    [message] = world.waiting("mail")
+    assert message["payload"] == [[7], {"gift": True}, embed]
+    assert (message["id"], message["task"], message["root_id"]) == (
+        "call-1",
+        "orders.bill",
+        "root-1",
+    )
+    assert (message["retries"], message["eta"], message["expires"]) == (0, None, None)
+    assert message[REPLAYED_HEADER] is True
+    assert (message["correlation_id"], message["priority"]) == ("call-1", 7)
+    assert message["own"] == {"number": 1}
+    gone = {"fw-dead", "fw-tries", "fw-laters", "x-death", "x-delivery-count"}
+    assert not gone & set(message)
+    assert message["message_id"] != "message-1"
+    assert report.sent[0].notes == ("Its 'expires' is left out: it is over.",)
+    assert states(world) == ["replayed"]
+
+
+def test_a_dry_run_sends_nothing_and_changes_nothing(world, dead):
+    dead(3)
+    report = replay(world.app, ALL, is_dry=True)
+    assert len(report.sent) == 3
+    assert world.waiting("mail") == []
+    assert states(world) == ["dead"] * 3
+
+
+def test_a_second_replay_has_nothing_to_send(world, dead):
+    dead(3)
+    replay(world.app, ALL)
+    assert replay(world.app, ALL).sent == []
+    assert len(world.waiting("mail")) == 3
+
+
+def test_many_are_sent_page_by_page(world, dead, monkeypatch):
+    monkeypatch.setattr("fw_worker.dead_letters.choice.PAGE", 10)
+    dead(35)
+    assert len(replay(world.app, ALL).sent) == 35
+    assert len({message["id"] for message in world.waiting("mail")}) == 35
+
+
+def test_a_rate_is_kept(world, dead):
+    slept = []
+    dead(10)
+    replay(world.app, ALL, rate=4, sleep=slept.append)
+    assert slept == [1.0, 1.0, 0.5]
+
+
+@pytest.mark.parametrize("name", ["message-2", "call-2"])
+def test_one_is_chosen_by_its_id_or_that_of_its_call(world, dead, name):
+    dead(3)
+    replay(world.app, Choice(ids=(name,)))
+    assert [message["id"] for message in world.waiting("mail")] == ["call-2"]
+
+
+def test_an_id_that_is_none_sends_nothing(world, dead):
+    dead(2)
+    with pytest.raises(UnknownDeadLetter, match="'nobody'"):
+        replay(world.app, Choice(ids=("call-1", "nobody")))
+    assert world.waiting("mail") == []
+
+
+@pytest.mark.parametrize(
+    "wanted",
+    [
+        Filter(task="orders.refund"),
+        Filter(queue="default"),
+        Filter(error="NoRoute"),
+        Filter(error="http.NoRoute"),
+        Filter(cause="gave-up"),
+    ],
+    ids=repr,
+)
+def test_a_filter_chooses(world, dead, wanted):
+    dead(3)
+    error = type(world.death().error)("http.NoRoute", "no route")
+    death = world.death(queue="default", cause=Cause.GAVE_UP, error=error)
+    world.send(task="orders.refund", call="other", message="other", death=death)
+    world.collect()
+    report = replay(world.app, Choice(wanted=wanted))
+    assert [each.letter.task_id for each in report.sent] == ["other"]
+
+
+def test_times_choose(world, dead):
+    dead(1)
+    world.clock.advance(3600)
+    noon = world.app.now()
+    world.send(call="late", message="late", death=world.death())
+    world.collect()
+    early, late = Filter(until=noon), Filter(since=noon)
+    assert [letter.task_id for letter in world.letters(early)] == ["call-1"]
+    assert [letter.task_id for letter in world.letters(late)] == ["late"]
+
+
+# What is refused
+
+
+def test_a_call_whose_kept_result_is_a_success_is_refused(world, dead):
+    dead(1)
+    world.app.backend.store_result("call-1", 42, "SUCCESS")
+    [refused] = replay(world.app, ALL).refused
+    assert refused.why == "its kept result is a success."
+    assert world.waiting("mail") == []
+
+
+def test_what_is_no_call_is_refused(world, dead):
+    dead(body=b"no json", death=None)
+    [refused] = replay(world.app, ALL).refused
+    assert "no call of a task" in refused.why
+
+
+def test_a_queue_that_is_gone_is_named(world, dead):
+    dead(death=world.death(queue="gone"))
+    [refused] = replay(world.app, ALL).refused
+    assert "no queue 'gone'" in refused.why
+
+
+def test_a_letter_whose_queue_is_gone_can_be_sent_to_another(world, dead):
+    dead(death=world.death(queue="gone"))
+    [sent] = replay(world.app, ALL, to="default").sent
+    assert sent.notes == ("It was in 'gone'.",)
+    assert len(world.waiting("default")) == 1
+
+
+def test_of_two_letters_of_one_call_the_newer_is_sent(world, dead):
+    dead()
+    world.clock.advance(60)
+    dead(message="newer", death=world.death())
+    report = replay(world.app, ALL)
+    assert [each.letter.dead_id for each in report.sent] == ["newer"]
+    assert [each.letter.dead_id for each in report.refused] == ["message-1"]
+
+
+def test_what_was_replayed_or_discarded_is_refused_by_id(world, dead):
+    dead(2)
+    replay(world.app, Choice(ids=("call-1",)))
+    discard(world.app, Choice(ids=("call-2",)), reason="not needed")
+    report = replay(world.app, Choice(ids=("call-1", "call-2")))
+    assert [each.why for each in report.refused] == [
+        "it was replayed already.",
+        "it was discarded already.",
+    ]
+
+
+def test_a_replayed_call_that_dies_again_is_a_new_letter(world, dead):
+    dead()
+    replay(world.app, ALL)
+    world.channel.basic_get("mail").reject()
+    world.collect()
+    assert sorted(states(world)) == ["dead", "replayed"]
+
+
+def test_a_call_of_celerys_first_protocol_starts_afresh_too(world, dead):
+    body = {"task": "orders.bill", "id": "call-1", "args": [7], "kwargs": {}, "retries": 3}
+    dead(body=body, task=None, call=None)
+    replay(world.app, ALL)
+    [message] = world.waiting("mail")
+    assert message["payload"] == {**body, "retries": 0, "eta": None, "expires": None}
+
+
+# Broken off
+
+
+def break_off(monkeypatch, world, *, after):
+    """Let the replay end where the second note would be, after sending or before."""
+    real = type(world.app.amqp).post_all
+
+    def post_all(self, producer, letters):
+        if after:
+            real(self, producer, letters)
+        raise KeyboardInterrupt
+
+    with monkeypatch.context() as patch:
+        patch.setattr(type(world.app.amqp), "post_all", post_all)
+        with pytest.raises(KeyboardInterrupt):
+            replay(world.app, ALL)
+
+
+def test_a_replay_broken_off_before_it_sent_is_taken_up(world, dead, monkeypatch):
+    dead(3)
+    break_off(monkeypatch, world, after=False)
+    assert states(world) == ["replaying"] * 3
+
+    assert len(replay(world.app, ALL).sent) == 3
+    assert len(world.waiting("mail")) == 3
+    assert states(world) == ["replayed"] * 3
+
+
+def test_a_replay_broken_off_after_it_sent_sends_the_same_message_again(world, dead, monkeypatch):
+    """Under its id, so that a worker can tell."""
+    dead(3)
+    break_off(monkeypatch, world, after=True)
+    replay(world.app, ALL)
+    messages = world.waiting("mail")
+    assert len(messages) == 6
+    assert len({message["message_id"] for message in messages}) == 3
+    assert {letter.replay_id for letter in world.letters()} == {
+        message["message_id"] for message in messages
+    }
+
+
+def test_a_call_that_succeeded_after_the_replay_broke_off_is_not_sent_again(
+    world, dead, monkeypatch
+):
+    dead(1)
+    break_off(monkeypatch, world, after=True)
+    world.app.backend.store_result("call-1", 42, "SUCCESS")
+    report = replay(world.app, ALL)
+    assert (len(report.done), report.sent, report.refused) == (1, [], [])
+    assert len(world.waiting("mail")) == 1
+    assert states(world) == ["replayed"]
+
+
+def test_what_another_command_took_meanwhile_is_not_sent(world, dead, monkeypatch):
+    dead(2)
+    real = sending_again.decide
+
+    def decide(*args, **more):
+        discard(world.app, Choice(ids=("call-1",)), reason="quicker")
+        return real(*args, **more)
+
+    monkeypatch.setattr(sending_again, "decide", decide)
+    report = replay(world.app, ALL)
+    assert [each.letter.task_id for each in report.sent] == ["call-2"]
+    assert [message["id"] for message in world.waiting("mail")] == ["call-2"]
+
+
+# Discarding, counting
+
+
+def test_a_discarded_letter_keeps_its_reason(world, dead):
+    dead(2)
+    discard(world.app, Choice(ids=("call-1",)), reason="cancelled by hand")
+    discarded, left = world.letters()
+    assert (discarded.state, discarded.note) == ("discarded", "cancelled by hand")
+    assert left.state == "dead"
+
+
+@pytest.mark.parametrize("reason", ["", "  "])
+def test_a_discard_without_a_reason_is_refused(world, dead, reason):
+    dead()
+    with pytest.raises(OptionError, match="--reason"):
+        discard(world.app, ALL, reason=reason)
+
+
+def test_what_is_not_collected_is_counted(world):
+    world.send(death=world.death())
+    world.send(death=world.death(), message="other")
+    assert uncollected(world.app) == 2
+
+
+def test_a_broker_that_is_away_is_said(make_world):
+    world = make_world()
+    world.app.conf.broker_url = world.app.broker_url = "amqp://guest:geheim@127.0.0.1:1//"
+    with pytest.raises(BrokerUnreachable) as raised:
+        uncollected(world.app)
+    assert "geheim" not in str(raised.value)
+
+
+def test_a_header_of_bytes_comes_back_as_bytes(world, dead):
+    dead(headers={"when": b"\x00\xff"})
+    replay(world.app, ALL)
+    assert world.waiting("mail")[0]["when"] == b"\x00\xff"
