@@ -7,7 +7,7 @@ import json
 
 def test_it_makes_the_tables_and_then_has_nothing_to_do(fw, place):
     first = json.loads(fw("db", "upgrade", "--json").stdout)
-    assert len(first["applied"]) == 2
+    assert first["applied"]
     assert (place / ".fw" / "results.db").exists()
     assert json.loads(fw("db", "upgrade", "--json").stdout)["applied"] == []
     assert "up to date" in fw("db", "upgrade").stdout

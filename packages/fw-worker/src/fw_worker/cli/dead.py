@@ -43,7 +43,13 @@ _all = click.option("--all", "is_all", is_flag=True, help="All that the filters 
 _yes = click.option("--yes", is_flag=True, help="Do it; without, only say what would be done.")
 
 
-@click.group("dead")
+class _InOrder(click.Group):
+    def list_commands(self, ctx: click.Context) -> list[str]:
+        """As they are met, not by the alphabet."""
+        return list(self.commands)
+
+
+@click.group("dead", cls=_InOrder)
 def command() -> None:
     """Look at calls that failed for good; send them again, or discard them."""
 
@@ -266,7 +272,7 @@ def _filter(app: App, filters: dict[str, str | None], state: str) -> Filter:
 
     cause = filters["cause"]
     if cause is not None and cause not in {*Cause}:
-        near = nearest(cause, Cause)
+        near = nearest(cause, [each.value for each in Cause])
         raise OptionError(
             f"--cause is {cause!r}, which is none."
             + (f" Did you mean {near[0]!r}?" if near else ""),
