@@ -9,12 +9,10 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from collected import letters, wait_for_letters
 from live_tasks import dies, doubles, fails, hangs, raises_unpicklable, returns_object, stubborn
-from sqlalchemy import select
 
 from fw_core import TaskFailed
-from fw_core.database.engine import engine_for
-from fw_core.database.tables import dead_letters
 from fw_testing.services import Services, StartWorker
 
 
@@ -142,15 +140,8 @@ def _send(
 
 def _causes_of_death(services: Services, count: int) -> list[str]:
     """What the kept dead letters died of, once there are ``count``."""
-    deadline = time.monotonic() + 20
-    engine = engine_for(services.settings.database_url)
-    while True:
-        with engine.connect() as connection:
-            causes = sorted(connection.scalars(select(dead_letters.c.cause)))
-        if len(causes) == count:
-            return causes
-        assert time.monotonic() < deadline, causes
-        time.sleep(0.1)
+    wait_for_letters(services.app, count)
+    return sorted(letter.cause for letter in letters(services.app))
 
 
 def test_a_task_that_cannot_be_stopped_is_killed_and_retried(

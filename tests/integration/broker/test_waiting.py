@@ -6,6 +6,7 @@ import time
 from datetime import UTC, datetime, timedelta
 
 import pytest
+from collected import wait_for_letters
 from live_tasks import fails, in_bulk, started_at, where_am_i
 
 from fw_core import client
@@ -54,10 +55,7 @@ def test_a_message_whose_queue_is_gone_holds_up_no_other(
         connection.default_channel.queue_delete("bulk")
     fw_live_worker("live_tasks", queues=["default"])
     assert fails.options(delay=1).delay(0).get(timeout=20) == 1
-    deadline = time.monotonic() + 10
-    while fw_services.count("fw.dead") != 1 and time.monotonic() < deadline:
-        pass
-    assert fw_services.count("fw.dead") == 1
+    wait_for_letters(fw_services.app, 1)
 
 
 @pytest.mark.parametrize("seconds", [1.0, 1.25])

@@ -9,3 +9,6 @@ CHECK: Final = "fw-check"
 
 REDELIVERED: Final = "fw-redelivered"
 """The message takes the place of one that had been delivered often."""
+
+REPLAYED: Final = "fw-replayed"
+"""The message was a dead letter and was sent again."""

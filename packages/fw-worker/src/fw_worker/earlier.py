@@ -53,7 +53,8 @@ def is_redelivered(request: Any) -> bool:
 def may_have_run(request: Any, tries: Tries) -> bool:
     """Whether the message's call may have run, or succeeded, before this attempt."""
     own = request.headers or {}
-    return bool(is_redelivered(request) or tries.retries or tries.laters or own.get(headers.CHECK))
+    is_marked = own.get(headers.CHECK) or own.get(headers.REPLAYED)
+    return bool(is_redelivered(request) or tries.retries or tries.laters or is_marked)
 
 
 def look_up(app: App, request: Any, *, has_result: bool) -> Earlier:

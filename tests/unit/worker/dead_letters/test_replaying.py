@@ -6,10 +6,10 @@ import pytest
 
 from fw_core.attempt.outcome import Cause
 from fw_core.errors import BrokerUnreachable, OptionError, UnknownDeadLetter
+from fw_core.headers import REPLAYED
 from fw_worker.dead_letters import sending_again
 from fw_worker.dead_letters.choice import Choice
 from fw_worker.dead_letters.discarding import discard
-from fw_worker.dead_letters.replay import REPLAYED_HEADER
 from fw_worker.dead_letters.sending_again import replay, uncollected
 from fw_worker.dead_letters.table import Filter
 
@@ -62,7 +62,7 @@ def test_a_replayed_letter_is_the_same_call_in_a_fresh_message(world, dead):
         "root-1",
     )
     assert (message["retries"], message["eta"], message["expires"]) == (0, None, None)
-    assert message[REPLAYED_HEADER] is True
+    assert message[REPLAYED] is True
     assert (message["correlation_id"], message["priority"]) == ("call-1", 7)
     assert message["own"] == {"number": 1}
     gone = {"fw-dead", "fw-tries", "fw-laters", "x-death", "x-delivery-count"}

@@ -10,12 +10,10 @@ from typing import Any
 
 from fw_core.attempt.decide import LATERS_HEADER
 from fw_core.broker.amqp import BROKER_DEATH_HEADERS
+from fw_core.headers import REPLAYED
 from fw_core.results.rows import SUCCESS, ResultRow, decode
 from fw_worker.dead_letters.death import HEADER, TRIES_HEADER
 from fw_worker.dead_letters.letter import DeadLetter, State
-
-REPLAYED_HEADER = "fw-replayed"
-"""Tells a worker to look first whether the call has succeeded."""
 
 _LEFT_BEHIND = BROKER_DEATH_HEADERS | {HEADER, TRIES_HEADER, LATERS_HEADER}
 _KEPT_PROPERTIES = (
@@ -132,7 +130,7 @@ def message_of(sending: Sending) -> dict[str, Any]:
         "body": _fresh_body(letter.body, fresh),
         "content_type": letter.content_type,
         "content_encoding": letter.content_encoding,
-        "headers": {**headers, **fresh, REPLAYED_HEADER: True},
+        "headers": {**headers, **fresh, REPLAYED: True},
         "properties": {**properties, "message_id": sending.message_id},
     }
 
