@@ -18,7 +18,8 @@ FACTS = {
     "error_message": "no route", "traceback": "", "attempts": 2, "state": "PENDING",
     "database": "postgresql://db", "fix": "do it.", "what": "what", "why": "why",
     "missing": ["FW_BROKER_URL"], "member": "x", "error": "OSError: no", "failed": 2,
-    "join": "a group",
+    "join": "a group", "calls": {"an-id": "t", "b-id": "t"}, "confirmed": {"b-id"},
+    "in_doubt": {"an-id"}, "committed": False,
 }  # fmt: skip
 
 

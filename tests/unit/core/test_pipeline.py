@@ -6,6 +6,7 @@ import asyncio
 import contextvars
 import functools
 import logging
+import signal
 import threading
 from collections.abc import AsyncIterator, Iterator
 from datetime import date
@@ -151,12 +152,27 @@ def test_any_other_base_exception_of_a_body_is_a_failure(attempt_of, error):
 
 
 @pytest.mark.parametrize("error", [KeyboardInterrupt(), GeneratorExit()])
-def test_what_python_itself_ends_with_goes_on_to_the_caller(attempt_of, error):
+def test_what_python_itself_ends_with_is_a_failure_where_a_body_raises_it(attempt_of, error):
+    """In a worker, which handles SIGINT itself: let through, it would come again and again."""
+
     def fail() -> None:
         raise error
 
-    with pytest.raises(type(error)):
-        attempt_of(fail)
+    before = signal.signal(signal.SIGINT, signal.SIG_IGN)  # as a worker's processes have it
+    try:
+        assert attempt_of(fail).error is error
+    finally:
+        signal.signal(signal.SIGINT, before)
+
+
+def test_ctrl_c_in_a_test_run_ends_the_test_run(attempt_of):
+    """Python's own handler raised it, in the main thread: there is somebody at the keyboard."""
+
+    def is_interrupted() -> None:
+        signal.raise_signal(signal.SIGINT)
+
+    with pytest.raises(KeyboardInterrupt):
+        attempt_of(is_interrupted)
 
 
 @pytest.mark.parametrize("error", [Retry(), Ignore(), Reject("why", requeue=False)])

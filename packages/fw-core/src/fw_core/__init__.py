@@ -36,6 +36,7 @@ from fw_core.errors import (
 from fw_core.workflow.sequence import execute_dynamic_workflow
 
 if TYPE_CHECKING:
+    from fw_core.call.after_commit import after_commit as after_commit
     from fw_core.results.handle import TaskResult as TaskResult
     from fw_core.settings import Settings as Settings
 
@@ -67,6 +68,7 @@ __all__ = [
     "UnknownQueueError",
     "UnknownTaskError",
     "WorkflowError",
+    "after_commit",
     "current_attempt",
     "execute_dynamic_workflow",
     "register_policy",
@@ -81,6 +83,10 @@ def __getattr__(name: str) -> Any:
         from fw_core.results.handle import TaskResult
 
         return TaskResult
+    if name == "after_commit":
+        from fw_core.call.after_commit import after_commit
+
+        return after_commit
     if name == "Settings":
         from fw_core.settings import Settings
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -66,3 +67,12 @@ def _make_own() -> App:
         if _own is None:
             _own = create_app(default_settings(), TASK_REGISTRY)
         return _own
+
+
+def _after_fork_in_child() -> None:
+    """Another thread of the parent may have held the lock, and is not here to let go of it."""
+    global _lock
+    _lock = threading.Lock()
+
+
+os.register_at_fork(after_in_child=_after_fork_in_child)

@@ -100,7 +100,7 @@ class Bench:
         raise NeverAtRest(steps=most, last=self.ran[-1].task if self.ran else "none")
 
     def note_sent(
-        self, sender: str, body: Any, headers: Any, properties: Any, routing_key: str
+        self, sender: str, body: Any, headers: Any, priority: Any, routing_key: str
     ) -> None:
         """Remember a call that was published; what a worker sends again is none."""
         if headers.get("retries") or headers.get(LATERS_HEADER):
@@ -117,7 +117,7 @@ class Bench:
                 queue=self._queue(routing_key),
                 attempt=1,
                 delay=delay,
-                priority=properties.get("priority"),
+                priority=priority,
             )
         )
 
@@ -204,15 +204,15 @@ def bench() -> Iterator[Bench]:
         stack.enter_context(client.using(app))
         stack.enter_context(listening(world.note_ended))
 
-        properties: dict[str, Any] = {}  # Celery tells them before a call, and the call after it
+        priorities: dict[str, Any] = {}  # told before a call, which may wait for a commit
 
-        def note_properties(**sent: Any) -> None:
-            properties.clear()
-            properties.update(sent["properties"])
+        def note_properties(headers: Any, properties: Any, **_: Any) -> None:
+            priorities[headers["id"]] = properties.get("priority")
 
         def note_sent(sender: str, body: Any, headers: Any, routing_key: str, **_: Any) -> None:
             if client.current_app() is app:
-                world.note_sent(sender, body, headers, properties, routing_key)
+                priority = priorities.pop(headers["id"], None)
+                world.note_sent(sender, body, headers, priority, routing_key)
 
         for signal, receiver in (
             (signals.before_task_publish, note_properties),

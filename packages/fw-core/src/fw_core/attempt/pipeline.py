@@ -15,6 +15,7 @@ import contextvars
 import functools
 import inspect
 import logging
+import signal
 import threading
 from collections.abc import Callable, Coroutine
 from dataclasses import dataclass, replace
@@ -151,12 +152,11 @@ def attempt(
     )
     try:
         return Succeeded(body(run))
-    except (KeyboardInterrupt, GeneratorExit):
-        raise
     except passes:
         raise
     except BaseException as error:
-        if is_leaving():
+        # A body that raises what ends a process has failed like any other, and would again.
+        if is_leaving() or _from_the_keyboard(error):
             raise
         return decide(
             error,
@@ -165,6 +165,18 @@ def attempt(
             now=now(),
             retry_after_limit=retry_after_limit,
         )
+
+
+def _from_the_keyboard(error: BaseException) -> bool:
+    """Whether somebody pressed Ctrl-C in a program of theirs, such as a test run.
+
+    A worker handles that signal itself, in every process, so there it is the body's own.
+    """
+    return (
+        isinstance(error, KeyboardInterrupt)
+        and threading.current_thread() is threading.main_thread()
+        and signal.getsignal(signal.SIGINT) is signal.default_int_handler
+    )
 
 
 def _run_async(run: Run, coroutine: Coroutine[Any, Any, Any]) -> Any:

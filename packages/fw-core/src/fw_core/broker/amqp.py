@@ -6,8 +6,10 @@ it chooses the exchange, keeps delays in the broker and asks for a confirm.
 
 from __future__ import annotations
 
+import threading
+import time
 import uuid
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from contextvars import ContextVar
 from datetime import datetime
@@ -17,19 +19,24 @@ from celery import signals
 from celery.app.amqp import AMQP
 from kombu import serialization
 from kombu.connection import ConnectionPool
+from kombu.exceptions import OperationalError
 from kombu.pools import ProducerPool
 
 from fw_core.broker import delays
+from fw_core.broker.follow_up import is_follow_up
+from fw_core.broker.holding import Outgoing, holder
 from fw_core.broker.publish import Letter, Unconfirmed, publish
+from fw_core.broker.rounds import LocalRound, Round
 from fw_core.broker.topology import Declared
 from fw_core.broker.window import Window
-from fw_core.errors import MaybeSent, NotSent
+from fw_core.call.size import check_message_size
+from fw_core.errors import MaybeSent, NotSent, SendError
 from fw_core.urls import safe_url
 
 if TYPE_CHECKING:
     from fw_core.broker.app import App
 
-_window: ContextVar[Window | None] = ContextVar("fw_window", default=None)
+_round: ContextVar[Round | None] = ContextVar("fw_round", default=None)
 
 BROKER_DEATH_HEADERS = frozenset(
     {
@@ -50,21 +57,28 @@ class FrameworkAMQP(AMQP):  # type: ignore[misc]
     """The app's messages: confirmed, routed, delayed in the broker."""
 
     app: App
+    NO_CONNECTION = OperationalError
+    """What Celery raises where the pool stays empty."""
 
     def __init__(self, app: App) -> None:
         super().__init__(app)
         self.declared = Declared(app.topology)
         self._own_pool: ProducerPool | None = None
+        self._making_pool = threading.Lock()
 
     @property
     def producer_pool(self) -> Any:
         """Producers of this app alone: kombu's own are shared by URL, also across a fork."""
-        if self._own_pool is None:
-            connections = ConnectionPool(
-                self.app.connection_for_write(), limit=self.app.conf.broker_pool_limit
-            )
-            self._own_pool = ProducerPool(connections, limit=self.app.conf.broker_pool_limit)
-        return self._own_pool
+        pool = self._own_pool
+        if pool is not None:
+            return pool
+        with self._making_pool:  # two threads that send first must not make two pools
+            if self._own_pool is None:
+                connections = ConnectionPool(
+                    self.app.connection_for_write(), limit=self.app.conf.broker_pool_limit
+                )
+                self._own_pool = ProducerPool(connections, limit=self.app.conf.broker_pool_limit)
+            return self._own_pool
 
     publisher_pool = producer_pool
 
@@ -72,6 +86,11 @@ class FrameworkAMQP(AMQP):  # type: ignore[misc]
         """Leave the connections as they are and make new ones when needed; returns the old pool."""
         pool, self._own_pool = self._own_pool, None
         return pool
+
+    def renew_after_fork(self) -> Any:
+        """In a child: another thread of the parent may have held the lock; returns the old pool."""
+        self._making_pool = threading.Lock()
+        return self.forget_connections()
 
     def close_connections(self) -> None:
         """Close what is idle in the pool."""
@@ -93,6 +112,7 @@ class FrameworkAMQP(AMQP):  # type: ignore[misc]
             headers: dict[str, Any] | None = None,
             fw_due: datetime | None = None,
             fw_exact: bool = True,
+            fw_deadline: float | None = None,
             retry: Any = None,
             retry_policy: Any = None,
             delivery_mode: Any = None,
@@ -124,39 +144,99 @@ class FrameworkAMQP(AMQP):  # type: ignore[misc]
             content_type, content_encoding, encoded = serialization.dumps(
                 body, serializer or self.app.conf.task_serializer
             )
-            letter = self.letter(
+            if not is_follow_up(self.app):  # too large a result fails in the next step's attempt
+                check_message_size(name, body, len(encoded), limit=self.app.settings.message_limit)
+            message = Outgoing(
+                app=self.app,
+                task=name,
+                task_id=own_headers["id"],
                 queue=name_on_broker,
                 due=fw_due,
                 exact=fw_exact,
+                payload=body,
                 body=encoded,
                 content_type=content_type,
                 content_encoding=content_encoding,
                 headers=own_headers,
                 properties=own_properties,
+                sent_event=sent_event,
             )
-            window = _window.get()
-            try:
-                if window is not None:
-                    window.publish(letter)
-                else:
-                    self.post(producer, letter)
-            except Unconfirmed as error:
-                raise self._send_error(error, name, own_headers["id"]) from error
-            signals.after_task_publish.send(
-                sender=name,
-                body=body,
-                headers=own_headers,
-                exchange=letter.exchange,
-                routing_key=name_on_broker,
-            )
-            if sent_event:
-                sent_event.update(
-                    queue=name_on_broker, exchange=letter.exchange, routing_key=name_on_broker
-                )
-                dispatcher = event_dispatcher or self._event_dispatcher
-                dispatcher.publish("task-sent", sent_event, producer, retry=False)
+            keeper = holder()
+            if keeper is not None:
+                keeper.hold([message])
+            else:
+                self.send(producer, message, deadline=fw_deadline, dispatcher=event_dispatcher)
 
         return send_task_message
+
+    def send(
+        self,
+        producer: Any,
+        message: Outgoing,
+        *,
+        deadline: float | None = None,
+        dispatcher: Any = None,
+    ) -> None:
+        """Publish a message, as part of the round that this is in, or by itself.
+
+        Raises:
+            NotSent, MaybeSent: it is not known to be queued.
+        """
+        letter = self.letter(
+            queue=message.queue,
+            due=message.due,
+            exact=message.exact,
+            body=message.body,
+            content_type=message.content_type,
+            content_encoding=message.content_encoding,
+            headers=message.headers,
+            properties=message.properties,
+        )
+        round_ = _round.get()
+        if round_ is not None:
+            round_.publish(letter)
+        else:
+            try:
+                self.post(producer, letter, deadline=deadline)
+            except Unconfirmed as error:
+                raise self._send_error(error, {message.task_id: message.task}) from error
+        signals.after_task_publish.send(
+            sender=message.task,
+            body=message.payload,
+            headers=message.headers,
+            exchange=letter.exchange,
+            routing_key=message.queue,
+        )
+        if message.sent_event:
+            event = {
+                **message.sent_event,
+                "queue": message.queue,
+                "exchange": letter.exchange,
+                "routing_key": message.queue,
+            }
+            dispatcher = dispatcher or self._event_dispatcher
+            dispatcher.publish("task-sent", event, producer, retry=False)
+
+    def send_all(self, messages: Sequence[Outgoing]) -> None:
+        """Publish messages that were held for a transaction that has been committed.
+
+        Raises:
+            NotSent, MaybeSent: not all of them are known to be queued.
+        """
+        deadline = time.monotonic() + self.app.settings.send_timeout
+        calls = {message.task_id: message.task for message in messages}
+        try:
+            with self.app.producer_or_acquire() as producer:
+                if len(messages) == 1:
+                    self.send(producer, messages[0], deadline=deadline)
+                    return
+                with self.one_round(producer, calls):
+                    for message in messages:
+                        self.send(producer, message)
+        except SendError as error:
+            raise error.after_commit() from error.__cause__
+        except OperationalError as error:
+            raise self.app.busy(calls).after_commit() from error
 
     def letter(
         self, *, queue: str, due: datetime | None, exact: bool = True, **message: Any
@@ -177,13 +257,15 @@ class FrameworkAMQP(AMQP):  # type: ignore[misc]
         wait = delays.step_towards(seconds) if exact else delays.step_above(seconds)
         return Letter(queue=queue, exchange=topology.wait(wait), wait_ms=wait, **message)
 
-    def post(self, producer: Any, letter: Letter) -> None:
-        """Publish and wait for the confirm.
+    def post(self, producer: Any, letter: Letter, *, deadline: float | None = None) -> None:
+        """Publish and wait for the confirm; without a deadline as long as the settings say.
 
         Raises:
             Unconfirmed: see :func:`fw_core.broker.publish.publish`.
         """
-        publish(producer, letter, declared=self.declared, seconds=self.app.settings.send_timeout)
+        if deadline is None:
+            deadline = time.monotonic() + self.app.settings.send_timeout
+        publish(producer, letter, declared=self.declared, deadline=deadline)
 
     def post_all(self, producer: Any, letters: Sequence[Letter]) -> None:
         """Publish several messages and wait for all of their confirms.
@@ -200,40 +282,54 @@ class FrameworkAMQP(AMQP):  # type: ignore[misc]
                 window.publish(letter)
 
     @contextmanager
-    def one_round(self, producer: Any, task: str) -> Iterator[None]:
+    def one_round(self, producer: Any, calls: Mapping[str, str]) -> Iterator[None]:
         """Send everything inside the block in one confirmed round.
 
+        Args:
+            producer: Gives the connection.
+            calls: The ids of all calls of the round, in order, with the names of their tasks.
+
         Raises:
-            NotSent, MaybeSent: not every message was confirmed; a note says how many were.
+            NotSent, MaybeSent: not every call was confirmed; says which were.
         """
-        if self.app.is_local:  # a message is stored when it has been published
-            yield
-            return
-        window = Window(producer, self.declared, self.app.settings.send_timeout)
+        round_: LocalRound | Window
+        if self.app.is_local:
+            round_ = LocalRound(lambda letter: self.post(producer, letter))
+        else:
+            round_ = Window(producer, self.declared, self.app.settings.send_timeout)
         try:
-            with window:
-                token = _window.set(window)
+            with round_:
+                token = _round.set(round_)
                 try:
                     yield
                 finally:
-                    _window.reset(token)
-        except (Unconfirmed, NotSent, MaybeSent) as error:
-            if isinstance(error, Unconfirmed):
-                unsure = next(iter([*window.refused, *window.owed.values()]), "?")
-                error = self._send_error(error, task, unsure)
-            error.add_note(f"{window.confirmed} calls of this round were confirmed before.")
-            raise error from None
+                    _round.reset(token)
+        except Unconfirmed as error:
+            raise self._send_error(
+                error, calls, confirmed=round_.confirmed, in_doubt=round_.in_doubt
+            ) from error
 
     def _queue_name(self, queue: Any, routing_key: str | None) -> str:
         if queue is not None:
             return cast(str, getattr(queue, "name", queue))
         return routing_key or cast(str, self.app.conf.task_default_queue)
 
-    def _send_error(self, error: Unconfirmed, task: str, task_id: str) -> NotSent | MaybeSent:
-        cls = MaybeSent if error.maybe else NotSent
+    def _send_error(
+        self,
+        error: Unconfirmed,
+        calls: Mapping[str, str],
+        *,
+        confirmed: set[str] | None = None,
+        in_doubt: set[str] | None = None,
+    ) -> NotSent | MaybeSent:
+        if in_doubt is None:
+            in_doubt = set(calls) if error.maybe else set()
+        cls = MaybeSent if in_doubt else NotSent
         return cls(
-            task=task,
-            task_id=task_id,
+            calls=calls,
+            confirmed=confirmed or set(),
+            in_doubt=in_doubt,
             broker=safe_url(self.app.broker_url),
             cause=error.cause,
+            fix=error.fix,
         )

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import os
 import threading
+import time
 import uuid
 import weakref
 from collections.abc import Callable, Mapping
-from datetime import datetime, timedelta
+from contextlib import nullcontext
+from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
 from celery import Celery
@@ -15,8 +17,11 @@ from celery.utils.time import maybe_make_aware
 from kombu import Exchange
 from kombu.exceptions import OperationalError
 
+from fw_core.broker.follow_up import is_follow_up
+from fw_core.broker.holding import NoProducer, holder
 from fw_core.broker.task import FrameworkTask, WorkerSide, make_task
 from fw_core.broker.topology import Topology
+from fw_core.call.due import due_at
 from fw_core.errors import NotSent, UnknownQueueError, UnknownTaskError
 from fw_core.settings import Settings
 from fw_core.urls import safe_url
@@ -68,6 +73,10 @@ class App(Celery):  # type: ignore[misc]
             strict_typing=False,
         )
         _apps.add(self)
+
+    def renew_after_fork(self) -> None:
+        """In a child: another thread of the parent may have held the lock."""
+        self._making = threading.RLock()
 
     def now(self) -> datetime:
         """The time, which a test may have set."""
@@ -138,41 +147,47 @@ class App(Celery):  # type: ignore[misc]
         Raises:
             UnknownTaskError: no task of this name has been declared.
             UnknownQueueError: ``queue`` is given and no worker declares it.
+            OptionError: ``countdown`` or ``eta`` is no delay that can be kept.
             NotSent, MaybeSent: the message is not known to be queued.
         """
+        follows = is_follow_up(self)
         if self._tasks.get(name) is None:
             handle = self.registry.get(name)
             if handle is not None:
                 self.task_of(handle)
-            elif self._worker_side is None:
+            elif not follows:
                 raise UnknownTaskError(name=name, known=self.registry)
         queue = options.get("queue")
         if isinstance(queue, str):
             known = queue.removeprefix(self.topology.prefix)
-            if self._worker_side is None:
+            if not follows:
                 self.check_queue(known, user=name)
             options["queue"] = self.topology.task_queue(known)
-        due = self._due(countdown, eta)
-        if due is not None:
-            options["fw_due"] = due
+        options["fw_due"] = due_at(
+            self.now(), countdown=countdown, eta=eta, task=name, clamps=follows
+        )
+        options["fw_deadline"] = time.monotonic() + self.settings.send_timeout
         task_id = options["task_id"] = options.get("task_id") or str(uuid.uuid4())
         try:
             return super().send_task(name, args, kwargs, **options)
         except OperationalError as error:  # Celery's word for a pool that stays empty
-            raise NotSent(
-                task=name,
-                task_id=task_id,
-                broker=safe_url(self.broker_url),
-                cause="all connections of this process were busy",
-            ) from error
+            raise self.busy({task_id: name}) from error
 
-    def _due(self, countdown: float | None, eta: Any) -> datetime | None:
-        if eta is not None:
-            moment = datetime.fromisoformat(eta) if isinstance(eta, str) else eta
-            return maybe_make_aware(moment)  # type: ignore[no-any-return]
-        if countdown:
-            return self.now() + timedelta(seconds=countdown)
-        return None
+    def producer_or_acquire(self, producer: Any = None) -> Any:
+        """A producer of the pool for a block of code; none where messages are only held."""
+        if holder() is not None:
+            return nullcontext(NoProducer())
+        return super().producer_or_acquire(producer)
+
+    def busy(self, calls: Mapping[str, str]) -> NotSent:
+        """The error of calls that got no connection to be sent through."""
+        return NotSent(
+            calls=calls,
+            broker=safe_url(self.broker_url),
+            cause="all connections of this process were busy",
+            fix="send again, from fewer threads at a time: a process has "
+            f"{self.conf.broker_pool_limit} connections.",
+        )
 
     def _get_backend(self) -> Any:
         return self._result_backend(self)
@@ -294,9 +309,10 @@ def _after_fork_in_child() -> None:
     Multiprocessing's own hooks do not run where a web server forks its workers.
     """
     for app in list(_apps):
+        app.renew_after_fork()
         amqp = app.__dict__.get("amqp")
         if amqp is not None:
-            _abandoned.append(amqp.forget_connections())
+            _abandoned.append(amqp.renew_after_fork())
 
 
 os.register_at_fork(after_in_child=_after_fork_in_child)

@@ -24,6 +24,9 @@ from fw_core.errors import FrameworkError
 
 _CONNECT_SECONDS = 2.0
 
+FULL = "the queue refused it; is it full?"
+NO_QUEUE = "no queue takes it"
+
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Letter:
@@ -41,8 +44,8 @@ class Letter:
     exchange: str
     wait_ms: int | None
     body: Any
-    content_type: str
-    content_encoding: str
+    content_type: str | None
+    content_encoding: str | None
     headers: dict[str, Any]
     properties: dict[str, Any] = field(default_factory=dict)
     is_call: bool = True
@@ -54,31 +57,34 @@ class Unconfirmed(Exception):  # noqa: N818 - reads as what happened
     Attributes:
         maybe: Whether it may be queued all the same.
         cause: Why, in a few words, without secrets.
+        fix: What would mend it, where the cause tells; empty: look at the broker.
     """
 
-    def __init__(self, cause: str, *, maybe: bool) -> None:
+    def __init__(self, cause: str, *, maybe: bool, fix: str = "") -> None:
         self.cause = cause
         self.maybe = maybe
-        super().__init__(cause, maybe)
+        self.fix = fix
+        super().__init__(cause, maybe, fix)
 
     def __reduce__(self) -> tuple[Any, ...]:
-        return _unconfirmed, (self.cause, self.maybe)
+        return _unconfirmed, (self.cause, self.maybe, self.fix)
 
 
-def _unconfirmed(cause: str, maybe: bool) -> Unconfirmed:
-    return Unconfirmed(cause, maybe=maybe)
+def _unconfirmed(cause: str, maybe: bool, fix: str) -> Unconfirmed:
+    return Unconfirmed(cause, maybe=maybe, fix=fix)
 
 
-def publish(producer: Any, letter: Letter, *, declared: Declared, seconds: float) -> None:
+def publish(producer: Any, letter: Letter, *, declared: Declared, deadline: float) -> None:
     """Publish ``letter`` and wait for the broker's word that it is in a durable queue.
 
     A lost connection is made anew and the message sent again while time is left: it can then be
     in the queue twice, under one id, which at-least-once delivery has to bear anyway.
 
     Raises:
-        Unconfirmed: no confirm within ``seconds``, or the broker refused the message.
+        Unconfirmed: no confirm until ``deadline`` (of ``time.monotonic``), or the broker refused
+            the message.
     """
-    attempt = _Publishing(producer, letter, declared, deadline=time.monotonic() + seconds)
+    attempt = _Publishing(producer, letter, declared, deadline=deadline)
     attempt.run()
 
 
@@ -110,15 +116,13 @@ class _Publishing:
                 self._drop_connection()
                 raise Unconfirmed("no confirm in time", maybe=self.written) from error
             except MessageNacked as error:
-                raise Unconfirmed(
-                    "the queue refused it; is it full?", maybe=self.in_doubt
-                ) from error
+                raise Unconfirmed(FULL, maybe=self.in_doubt, fix=fix_of(FULL)) from error
             except NotFound as error:
                 self._again_after_redeclaring(error)
             except IrrecoverableChannelError as error:
                 doubt = self.in_doubt
                 self._drop_connection()
-                raise Unconfirmed(short(error), maybe=doubt) from error
+                raise Unconfirmed(short(error), maybe=doubt, fix=fix_of(error)) from error
             except (ConsumerCancelled, *recoverable) as error:
                 self._drop_connection()
                 self._pause(error)
@@ -159,7 +163,7 @@ class _Publishing:
         if not returned:
             return True
         self.written = False
-        self._again_after_redeclaring(Unconfirmed("no queue takes it", maybe=False))
+        self._again_after_redeclaring(Unconfirmed(NO_QUEUE, maybe=False))
         return False
 
     def _channel(self, connection: Any) -> Any:
@@ -224,3 +228,18 @@ def short(error: BaseException) -> str:
     """The first line of what an error says."""
     text = str(error).strip() or type(error).__name__
     return text.splitlines()[0][:200].rstrip(".")
+
+
+_FIXES = (
+    (
+        FULL,
+        "let workers empty the queue, or raise its limit (a policy with max-length); send again.",
+    ),
+    ("larger than", "store the data and send where it is, such as a key or an id."),
+    ("inequivalent arg", "delete the queue or exchange that was declared by hand; fw declares it."),
+)
+
+
+def fix_of(cause: BaseException | str) -> str:
+    """What would mend a cause that says so; empty: look at the broker."""
+    return next((fix for sign, fix in _FIXES if sign in str(cause)), "")

@@ -4,17 +4,32 @@ A confirm that is waited for after each message is a round trip each. Here up to
 messages are on their way at a time, and the round ends when the broker has confirmed them all.
 Confirms are numbered from 1 on each channel (RabbitMQ, "Publisher Confirms"), so a round has a
 channel of its own.
+
+What can be mended is mended while time is left: a lost connection is made anew and what it owed
+is sent again under the same ids; a queue or an exchange that was deleted is declared again.
 """
 
 from __future__ import annotations
 
 import time
-from collections import OrderedDict
+from collections import OrderedDict, deque
+from contextlib import suppress
 from dataclasses import dataclass, field
 from types import TracebackType
 from typing import Any, Self
 
-from fw_core.broker.publish import Letter, Unconfirmed, answering_within, short
+from amqp.exceptions import AccessRefused, IrrecoverableChannelError, NotFound
+from kombu.exceptions import OperationalError
+
+from fw_core.broker.publish import (
+    FULL,
+    NO_QUEUE,
+    Letter,
+    Unconfirmed,
+    answering_within,
+    fix_of,
+    short,
+)
 from fw_core.broker.topology import Declared
 from fw_core.errors import FrameworkError
 
@@ -31,68 +46,56 @@ class Window:
         seconds: How long the broker may be silent while it owes a confirm.
 
     Attributes:
-        owed: The ids of calls that have been published and not confirmed, oldest first.
-        confirmed: How many have been confirmed.
+        owed: What has been published and not confirmed, oldest first.
+        confirmed: The ids of calls that have been confirmed.
+        refused: The ids of calls that were refused, and why.
+        doubted: The ids of calls that were on a connection when it was lost.
     """
 
     producer: Any
     declared: Declared
     seconds: float
-    owed: OrderedDict[int, str] = field(default_factory=OrderedDict)
-    confirmed: int = 0
+    owed: OrderedDict[int, Letter] = field(default_factory=OrderedDict)
+    confirmed: set[str] = field(default_factory=set)
     refused: dict[str, str] = field(default_factory=dict)
+    doubted: set[str] = field(default_factory=set)
+    _again: deque[Letter] = field(default_factory=deque)
+    _returned: set[str] = field(default_factory=set)
+    _redeclared: set[str] = field(default_factory=set)
     _channel: Any = None
     _published: int = 0
+    _deadline: float = 0.0
+
+    @property
+    def in_doubt(self) -> set[str]:
+        """The ids of calls that may be queued and were not confirmed."""
+        owed = {_id(letter) for letter in self.owed.values()}
+        return (owed | self.doubted) - self.confirmed
 
     def __enter__(self) -> Self:
-        connection = self.producer.connection
+        self._progress()
         try:
-            connection.ensure_connection(max_retries=1, timeout=self.seconds)
-            with answering_within(connection, self.seconds):
-                channel = connection.channel()
-                channel.confirm_select()
+            self._open()
         except FrameworkError:
             raise
-        except Exception as error:
-            connection.collect(socket_timeout=0.1)
-            raise Unconfirmed(short(error), maybe=False) from error
-        channel.events["basic_ack"].add(self._on_ack)
-        channel.events["basic_nack"].add(self._on_nack)
-        channel.events["basic_return"].add(self._on_return)
-        self._channel = channel
+        except Exception:  # noqa: BLE001 - the pool's connection may have died long ago
+            self._drop()
+            try:
+                self._open()
+            except Exception as error:
+                self._drop()
+                raise Unconfirmed(short(error), maybe=False, fix=fix_of(error)) from error
         return self
 
     def publish(self, letter: Letter) -> None:
         """Publish a message; waits only while the window is full.
 
         Raises:
-            Unconfirmed: the connection was lost, or the broker is silent.
+            Unconfirmed: the connection could not be made anew, or the broker is silent.
         """
-        try:
-            connection = self.producer.connection.connection
-            with answering_within(self.producer.connection, self.seconds):
-                self.declared.ensure(
-                    connection, self._channel, queue=letter.queue, wait_ms=letter.wait_ms
-                )
-            properties = dict(letter.properties)
-            message = self._channel.prepare_message(
-                letter.body,
-                priority=properties.pop("priority", None),
-                content_type=letter.content_type,
-                content_encoding=letter.content_encoding,
-                headers=letter.headers,
-                properties={**properties, "delivery_mode": 2},
-            )
-            self._published += 1
-            self.owed[self._published] = str(letter.headers.get("id"))
-            self._channel._basic_publish(
-                message, exchange=letter.exchange, routing_key=letter.queue, mandatory=True
-            )
-        except Exception as error:
-            self._drop()
-            raise Unconfirmed(short(error), maybe=True) from error
-        while len(self.owed) >= WINDOW:
-            self._drain()
+        self._again.append(letter)
+        self._progress()
+        self._work(most_owed=WINDOW - 1)
 
     def __exit__(
         self,
@@ -101,47 +104,160 @@ class Window:
         traceback: TracebackType | None,
     ) -> None:
         if kind is not None:
+            self._drop()
             return
-        while self.owed:
-            self._drain()
-        self._channel.close()
+        self._progress()
+        self._work(most_owed=0)
+        with suppress(Exception), answering_within(self.producer.connection, self.seconds):
+            self._channel.close()
         if self.refused:
             cause = next(iter(self.refused.values()))
-            raise Unconfirmed(cause, maybe=False)
+            raise Unconfirmed(cause, maybe=bool(self.in_doubt), fix=fix_of(cause))
+
+    def _work(self, *, most_owed: int) -> None:
+        """Publish what is to be published and wait until no more than so many are owed."""
+        while self._again or len(self.owed) > most_owed:
+            try:
+                while self._again:
+                    self._put(self._again[0])
+                    self._again.popleft()
+                if len(self.owed) > most_owed:
+                    self._drain()
+            except (Unconfirmed, FrameworkError):
+                raise
+            except Exception as error:  # noqa: BLE001 - sorted out there
+                self._mend(error)
+
+    def _put(self, letter: Letter) -> None:
+        connection = self.producer.connection
+        with answering_within(connection, self._left()):
+            self.declared.ensure(
+                connection.connection, self._channel, queue=letter.queue, wait_ms=letter.wait_ms
+            )
+        properties = dict(letter.properties)
+        message = self._channel.prepare_message(
+            letter.body,
+            priority=properties.pop("priority", None),
+            content_type=letter.content_type,
+            content_encoding=letter.content_encoding,
+            headers=letter.headers,
+            properties={**properties, "delivery_mode": 2},
+        )
+        self._published += 1
+        self.owed[self._published] = letter
+        with answering_within(connection, self._left()):
+            self._channel._basic_publish(
+                message, exchange=letter.exchange, routing_key=letter.queue, mandatory=True
+            )
 
     def _drain(self) -> None:
-        deadline = time.monotonic() + self.seconds
         owed = len(self.owed)
-        try:
-            while len(self.owed) == owed:
-                left = deadline - time.monotonic()
-                if left <= 0:
-                    raise TimeoutError("no confirm in time")
-                self.producer.connection.drain_events(timeout=left)
-        except Exception as error:
+        while len(self.owed) == owed:
+            self.producer.connection.drain_events(timeout=self._left())
+
+    def _mend(self, error: Exception) -> None:
+        """Go on over a new channel, or give up.
+
+        Raises:
+            Unconfirmed: nothing can be mended, or there is no time left.
+        """
+        self._doubt()
+        connection = self.producer.connection
+        gone = isinstance(error, NotFound)
+        lost = isinstance(
+            error, (*connection.recoverable_connection_errors, OperationalError)
+        ) and not isinstance(error, (TimeoutError, AccessRefused, IrrecoverableChannelError))
+        if not (gone or lost) or time.monotonic() >= self._deadline:
             self._drop()
-            raise Unconfirmed(short(error), maybe=True) from error
+            raise Unconfirmed(
+                "no confirm in time" if isinstance(error, TimeoutError) else short(error),
+                maybe=bool(self.in_doubt),
+                fix=fix_of(error),
+            ) from error
+        if lost:
+            self._drop()
+        else:
+            self.declared.forget(connection.connection)
+        while True:
+            try:
+                self._open()
+            except Exception as again:
+                self._drop()
+                if time.monotonic() + 0.2 >= self._deadline:
+                    raise Unconfirmed(
+                        short(again), maybe=bool(self.in_doubt), fix=fix_of(again)
+                    ) from again
+                time.sleep(0.2)
+            else:
+                return
+
+    def _doubt(self) -> None:
+        """What the channel owed is sent again, and may then be queued twice under one id."""
+        waiting = {_id(letter) for letter in self._again}
+        letters = [letter for letter in self.owed.values() if _id(letter) not in waiting]
+        self.doubted.update(_id(letter) for letter in self.owed.values())
+        self._again.extendleft(reversed(letters))
+        self.owed.clear()
+        self._returned.clear()
+
+    def _open(self) -> None:
+        connection = self.producer.connection
+        connection.connect_timeout = patience = min(self._left(), 2.0)
+        connection.ensure_connection(
+            max_retries=1, interval_start=0, interval_step=0, timeout=patience
+        )
+        with answering_within(connection, self._left()):
+            channel = connection.channel()
+            channel.confirm_select()
+        channel.events["basic_ack"].add(self._on_ack)
+        channel.events["basic_nack"].add(self._on_nack)
+        channel.events["basic_return"].add(self._on_return)
+        self._channel, self._published = channel, 0
 
     def _drop(self) -> None:
         connection = self.producer.connection
         connection.collect(socket_timeout=0.1)
         self.producer.revive(connection)
 
+    def _progress(self) -> None:
+        self._deadline = time.monotonic() + self.seconds
+
+    def _left(self) -> float:
+        left = self._deadline - time.monotonic()
+        if left <= 0:
+            raise TimeoutError("no confirm in time")
+        return left
+
     def _on_ack(self, tag: int, multiple: bool) -> None:
-        settled = self._settle(tag, multiple)
-        self.confirmed += sum(task_id not in self.refused for task_id in settled)
+        for letter in self._settle(tag, multiple):
+            task_id = _id(letter)
+            if task_id not in self._returned:
+                self.confirmed.add(task_id)
+                continue
+            self._returned.discard(task_id)
+            if task_id in self._redeclared:
+                self.refused[task_id] = NO_QUEUE
+                continue
+            self._redeclared.add(task_id)  # a queue that was there is gone: once more
+            self.declared.forget(self.producer.connection.connection)
+            self._again.append(letter)
 
     def _on_nack(self, tag: int, multiple: bool) -> None:
-        for task_id in self._settle(tag, multiple):
-            self.refused[task_id] = "the queue refused it; is it full?"
+        for letter in self._settle(tag, multiple):
+            self.refused[_id(letter)] = FULL
 
     def _on_return(self, error: Any, exchange: str, routing_key: str, message: Any) -> None:
-        self.refused[str(message.properties.get("correlation_id"))] = "no queue takes it"
+        self._returned.add(str(message.properties.get("correlation_id")))
 
-    def _settle(self, tag: int, multiple: bool) -> list[str]:
+    def _settle(self, tag: int, multiple: bool) -> list[Letter]:
+        self._progress()
         if not multiple:
             return [self.owed.pop(tag)] if tag in self.owed else []
-        settled: list[str] = []
+        settled: list[Letter] = []
         while self.owed and next(iter(self.owed)) <= tag:
             settled.append(self.owed.popitem(last=False)[1])
         return settled
+
+
+def _id(letter: Letter) -> str:
+    return str(letter.headers.get("id"))

@@ -23,6 +23,7 @@ class CallOptions:
         priority: Above 4 goes first.
         expires: Seconds, or the moment, after which it is no longer started.
         id: The id of the call.
+        after_commit: The session or transaction whose commit it waits for.
     """
 
     queue: str | None = None
@@ -30,6 +31,7 @@ class CallOptions:
     priority: int | None = None
     expires: float | datetime | None = None
     id: str | None = None
+    after_commit: Any = None
 
     @classmethod
     def checked(
@@ -40,6 +42,7 @@ class CallOptions:
         priority: int | None,
         expires: float | timedelta | datetime | None,
         id: str | None,
+        after_commit: Any = None,
     ) -> CallOptions:
         """Options from what a caller wrote.
 
@@ -52,6 +55,7 @@ class CallOptions:
             priority=None if priority is None else check_priority(priority),
             expires=None if expires is None else _expires(expires),
             id=None if id is None else _id(id),
+            after_commit=after_commit,
         )
 
 

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import uuid
 from collections.abc import Iterable, Mapping, Sequence
+from contextlib import AbstractContextManager, nullcontext
 from typing import TYPE_CHECKING, Any, ParamSpec, TypeVar
 
+from fw_core.broker.holding import held_together, holder
 from fw_core.call.arguments import Checked
 from fw_core.call.options import CallOptions
 from fw_core.call.plain import show
@@ -31,7 +33,8 @@ def send(
         CallError, UnknownQueueError: nothing was sent.
         NotSent, MaybeSent: no confirm within the time that the settings give.
     """
-    return send_with(task, args, kwargs, _celery_options(task, options))
+    with _holding(options):
+        return send_with(task, args, kwargs, _celery_options(task, options))
 
 
 def send_many(
@@ -49,10 +52,45 @@ def send_many(
     for call in checked:
         check_size(task.spec.name, call, limit=app.settings.message_limit)
     celery_options = _celery_options(task, options)
-    with app.producer_or_acquire() as producer:
-        celery_options["producer"] = producer
-        with app.amqp.one_round(producer, task.spec.name):
-            return [_send(app, task, call, celery_options) for call in checked]
+    ids = [str(uuid.uuid4()) for _ in checked]
+    with _holding(options):
+        return _send_round(app, task, dict(zip(ids, checked, strict=True)), celery_options)
+
+
+def _send_round(
+    app: App, task: TaskHandle[P, R], calls: Mapping[str, Checked], options: Mapping[str, Any]
+) -> list[TaskResult[R]]:
+    def send_each(options: Mapping[str, Any]) -> list[TaskResult[R]]:
+        return [
+            _send(app, task, call, {**options, "task_id": task_id})
+            for task_id, call in calls.items()
+        ]
+
+    if holder() is not None:
+        with held_together():
+            return send_each(options)
+    tasks = dict.fromkeys(calls, task.spec.name)
+    try:
+        with (
+            app.producer_or_acquire() as producer,
+            app.amqp.one_round(producer, tasks),
+        ):
+            return send_each({**options, "producer": producer})
+    except app.amqp.NO_CONNECTION as error:
+        raise app.busy(tasks) from error
+
+
+def is_held(options: CallOptions) -> bool:
+    """Whether a call with these options waits for a commit."""
+    return options.after_commit is not None or holder() is not None
+
+
+def _holding(options: CallOptions) -> AbstractContextManager[None]:
+    if options.after_commit is None:
+        return nullcontext()
+    from fw_core.call.after_commit import after_commit
+
+    return after_commit(options.after_commit)
 
 
 def send_with(
@@ -71,8 +109,19 @@ def send_with(
 def signature(
     task: TaskHandle[..., Any], args: Sequence[Any], kwargs: Mapping[str, Any], *, immutable: bool
 ) -> Any:
-    """Celery's signature of a task, for its canvas."""
-    return _app().task_of(task).signature(tuple(args), dict(kwargs), immutable=immutable)
+    """Celery's signature of a task, for its canvas.
+
+    It says where the task waits and goes first: who sends it as the next step of a workflow may
+    be a worker that does not know the task.
+    """
+    options: dict[str, Any] = {"queue": task.spec.queue}
+    if task.spec.priority is not None:
+        options["priority"] = task.spec.priority
+    return (
+        _app()
+        .task_of(task)
+        .signature(tuple(args), dict(kwargs), immutable=immutable, options=options)
+    )
 
 
 def result_of(task: TaskHandle[P, R], task_id: str) -> TaskResult[R]:

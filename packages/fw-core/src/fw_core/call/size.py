@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 from fw_core.call.arguments import Checked
 from fw_core.errors import CallError
 
@@ -20,4 +22,29 @@ def check_size(task: str, checked: Checked, *, limit: int) -> None:
             f"{task}: the arguments take {size:,} bytes as JSON, more than {limit:,}.",
             "Large messages slow every queue they pass and can be refused by the broker.",
             "store the data and send where it is, such as a key or an id.",
+        )
+
+
+def check_message_size(task: str, body: Any, size: int, *, limit: int) -> None:
+    """Refuse a message whose arguments, or the steps that follow it, are too much.
+
+    Args:
+        task: The name of its task.
+        body: Arguments, named arguments, and what follows.
+        size: How many bytes all of it takes.
+        limit: How many it may take.
+
+    Raises:
+        CallError: it takes more than ``limit`` bytes.
+    """
+    if size <= limit:
+        return
+    args, kwargs, follows = body
+    check_size(task, Checked(args, kwargs), limit=limit)
+    if any(follows.values()):
+        raise CallError(
+            f"{task}: with the steps that follow it, the message takes {size:,} bytes as JSON, "
+            f"more than {limit:,}.",
+            "Large messages slow every queue they pass and can be refused by the broker.",
+            "store the data and give the steps where it is, such as a key or an id.",
         )

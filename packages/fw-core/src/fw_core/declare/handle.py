@@ -15,6 +15,7 @@ from fw_core.call.options import CallOptions
 from fw_core.declare.spec import TaskSpec
 
 if TYPE_CHECKING:
+    from fw_core.call.after_commit import Transaction
     from fw_core.results.handle import TaskResult
 
 P = ParamSpec("P")
@@ -73,7 +74,9 @@ class TaskHandle(Generic[P, R]):
         All arguments are checked before the first message is sent.
 
         Raises:
-            CallError, NotSent, MaybeSent: as in :meth:`delay`.
+            CallError: as in :meth:`delay`.
+            NotSent, MaybeSent: not all of them were confirmed; ``confirmed``, ``in_doubt`` and
+                ``not_sent`` hold the ids of those that were, may be and are not queued.
         """
         return self._call(CallOptions()).delay_many(calls)
 
@@ -85,6 +88,7 @@ class TaskHandle(Generic[P, R]):
         priority: int | None = None,
         expires: float | timedelta | datetime | None = None,
         id: str | None = None,
+        after_commit: Transaction | None = None,
     ) -> Call[P, R]:
         """Options for a call, kept off the task's own arguments.
 
@@ -97,13 +101,22 @@ class TaskHandle(Generic[P, R]):
             expires: When it is no longer worth starting: seconds or a timedelta from now, or a
                 datetime with a time zone.
             id: The id of the call; sending again with the same id says it is the same call.
+            after_commit: A SQLAlchemy session, or ``django.db.transaction``: the call is sent when
+                its transaction commits, and never if it rolls back; see :func:`after_commit`.
 
         Raises:
             OptionError: a value that cannot be kept.
             UnknownQueueError: no worker declares the queue.
         """
         return self._call(
-            CallOptions.checked(queue=queue, delay=delay, priority=priority, expires=expires, id=id)
+            CallOptions.checked(
+                queue=queue,
+                delay=delay,
+                priority=priority,
+                expires=expires,
+                id=id,
+                after_commit=after_commit,
+            )
         )
 
     def apply_async(
@@ -170,6 +183,10 @@ class Call(Generic[P, R]):
 
     async def adelay(self, *args: P.args, **kwargs: P.kwargs) -> TaskResult[R]:
         """Queue a call with these options without blocking the event loop."""
+        from fw_core.call.send import is_held
+
+        if is_held(self._options):  # nothing is sent yet, and a session belongs to its thread
+            return self.delay(*args, **kwargs)
         return await asyncio.to_thread(self.delay, *args, **kwargs)
 
     def delay_many(self, calls: Iterable[Sequence[Any]]) -> list[TaskResult[R]]:

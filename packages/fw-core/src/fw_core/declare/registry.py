@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import sys
 import threading
 from collections.abc import Generator, Iterator, Mapping
@@ -67,6 +68,10 @@ class TaskRegistry(Mapping[str, "TaskHandle[..., Any]"]):
             with self._lock:
                 self._tasks, self._executions = before, executions
 
+    def renew_after_fork(self) -> None:
+        """In a child: another thread of the parent may have held the lock."""
+        self._lock = threading.Lock()
+
     def remove(self, task: TaskHandle[..., Any]) -> None:
         """Forget the task, if it is the one known by its name."""
         with self._lock:
@@ -93,3 +98,5 @@ def _execution(task: TaskHandle[..., Any]) -> object:
 
 TASK_REGISTRY = TaskRegistry()
 """Every task that has been declared in this process, by name."""
+
+os.register_at_fork(after_in_child=TASK_REGISTRY.renew_after_fork)

@@ -37,7 +37,7 @@ def execute_dynamic_workflow(task_list: Sequence[str], data: Any) -> TaskResult[
     """
     from celery import chain
 
-    from fw_core.call.send import result_in
+    from fw_core.call.send import result_in, signature
     from fw_core.client import current_app
 
     tasks = steps_of(task_list)
@@ -46,8 +46,8 @@ def execute_dynamic_workflow(task_list: Sequence[str], data: Any) -> TaskResult[
     for number, task in enumerate(rest, start=2):
         _check_takes_one(task, number)
     app = current_app()
-    signatures = [app.task_of(first).signature(checked.args)]
-    signatures += [app.task_of(task).signature() for task in rest]
+    signatures = [signature(first, checked.args, {}, immutable=False)]
+    signatures += [signature(task, (), {}, immutable=False) for task in rest]
     last = tasks[-1]
     sent = chain(*signatures, app=app).apply_async()
     return result_in(app, last, sent.id)
