@@ -87,6 +87,7 @@ nox.options.sessions = [
     "imports",
     "types",
     "tests",
+    "frameworks",
     "packages",
     "lowest",
     "docs",
@@ -168,6 +169,14 @@ def tests(session: nox.Session) -> None:
         _report_coverage(session)
     else:
         _pytest(session, "-m", "not fw_services", "tests/unit", "packages")
+
+
+@nox.session(python=OLDEST)
+def frameworks(session: nox.Session) -> None:
+    """What works with frameworks that no package depends on, with the real ones."""
+    _sync(session)
+    session.install("--quiet", "django>=5.2", "aiosqlite>=0.21", "greenlet>=3.1")
+    _pytest(session, "tests/frameworks")
 
 
 _IMPORT_ALL = """

@@ -9,7 +9,14 @@ from __future__ import annotations
 
 from typing import assert_type
 
-from fw_core import RetryPolicy, TaskResult, execute_dynamic_workflow, register_task, task_framework
+from fw_core import (
+    RetryPolicy,
+    TaskResult,
+    after_commit,
+    execute_dynamic_workflow,
+    register_task,
+    task_framework,
+)
 
 
 @task_framework(retries=5)
@@ -78,6 +85,11 @@ register_task(5)  # type: ignore[call-overload]  # pyright: ignore[reportArgumen
 register_task("task2")(5)  # type: ignore[call-overload]  # pyright: ignore[reportArgumentType, reportCallIssue]
 RetryPolicy(retries="3")  # type: ignore[arg-type]  # pyright: ignore[reportArgumentType]
 RetryPolicy(retires=3)  # type: ignore[call-arg]  # pyright: ignore[reportCallIssue]
+
+# Calls that wait for a commit
+
+process_order.options(after_commit="default")  # type: ignore[arg-type]  # pyright: ignore[reportArgumentType]
+after_commit(print)  # type: ignore[arg-type]  # pyright: ignore[reportArgumentType]
 
 # Workflows
 

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Coroutine
+from collections.abc import Callable, Coroutine
 from datetime import UTC, datetime, timedelta
 from typing import Any, assert_type
+
+from sqlalchemy.ext.asyncio import AsyncSession, async_scoped_session
+from sqlalchemy.orm import Session, scoped_session
 
 from fw_core import (
     TASK_REGISTRY,
@@ -13,8 +16,10 @@ from fw_core import (
     GiveUp,
     RetryLater,
     RetryPolicy,
+    SendError,
     Task,
     TaskResult,
+    after_commit,
     current_attempt,
     execute_dynamic_workflow,
     register_policy,
@@ -165,6 +170,34 @@ assert_type(process_order.delay_many([(1,), (2,)]), list[TaskResult[str]])
 assert_type(process_order.options(delay=1).delay_many([(1,)]), list[TaskResult[str]])
 assert_type(process_order.apply_async((7,), countdown=3), TaskResult[str])
 assert_type(fetch.delay_many([("x",)]), list[TaskResult[int]])
+
+
+# Calls that wait for a commit
+
+
+class OnCommit:
+    def on_commit(self, func: Callable[[], object], using: str | None = None) -> None: ...
+
+
+def waits(
+    session: Session,
+    scoped: scoped_session[Session],
+    asynchronous: AsyncSession,
+    async_scoped: async_scoped_session[AsyncSession],
+) -> None:
+    assert_type(process_order.options(after_commit=session).delay(7), TaskResult[str])
+    assert_type(fetch.options(after_commit=scoped).delay("x"), TaskResult[int])
+    for transaction in (asynchronous, async_scoped, OnCommit()):
+        with after_commit(transaction):
+            assert_type(process_order.delay(7), TaskResult[str])
+
+
+def what_is_not_queued(error: SendError) -> None:
+    assert_type(error.ids, tuple[str, ...])
+    assert_type(error.confirmed, frozenset[str])
+    assert_type(error.in_doubt, frozenset[str])
+    assert_type(error.not_sent, frozenset[str])
+    assert_type(error.committed, bool)
 
 
 # A result

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from datetime import timedelta
 from typing import Any
@@ -13,8 +14,11 @@ from amqp.exceptions import PreconditionFailed
 from live_tasks import fails, in_bulk, started_at
 from tcp_proxy import proxied
 
-from fw_core import MaybeSent, NotSent, client
+from fw_core import MaybeSent, NotSent, SendError, client
 from fw_core.broker.app import App, create_app
+from fw_core.broker.publish import Unconfirmed
+from fw_core.broker.topology import Declared
+from fw_core.broker.window import Window
 from fw_core.declare.registry import TASK_REGISTRY
 from fw_core.settings import read_settings
 from fw_testing.services import Services
@@ -48,24 +52,65 @@ def test_a_full_queue_refuses_and_the_caller_is_told(fw_services: Services) -> N
             in_bulk.delay()
 
 
-def test_a_round_with_a_refused_message_says_how_many_were_confirmed(
-    fw_services: Services,
-) -> None:
-    """delay_many is not all or nothing, so it says where it stands."""
+def test_a_round_that_is_refused_says_which_calls_are_queued(fw_services: Services) -> None:
+    """delay_many is not all or nothing, so it says what became of each call."""
     in_bulk.delay()
     _limit(fw_services, "bulk", 1)
-    with pytest.raises(NotSent) as raised:
+    with pytest.raises(NotSent, match="the queue refused") as raised:
         in_bulk.delay_many([() for _ in range(50)])
-    assert "were confirmed before" in raised.value.__notes__[0]
+    error = raised.value
+    assert len(error.ids) == 50
+    assert error.not_sent
+    assert not error.in_doubt
+    assert error.confirmed | error.not_sent == set(error.ids)
+    assert fw_services.count("bulk") == 1 + len(error.confirmed)
+    assert "let workers empty the queue" in error.fix
 
 
 def test_a_message_above_the_brokers_limit_is_not_sent(fw_services: Services) -> None:
     """RabbitMQ closes the channel on it; the next call works again."""
-    with _sending_to(fw_services.broker_url, send_timeout=60) as app:
-        with pytest.raises(NotSent, match="larger than"):
+    with _sending_to(fw_services.broker_url, send_timeout=60, message_limit=200_000_000) as app:
+        with pytest.raises(NotSent, match="larger than") as raised:
             app.task_of(fails).send_plain(("x" * 135_000_000,), {})
         fails.delay(0)
+    assert "store the data and send where it is" in raised.value.fix
     assert fw_services.count("default") == 1
+
+
+@pytest.mark.parametrize("delay", [None, 60])
+def test_a_round_declares_again_what_was_deleted(
+    fw_services: Services, delay: float | None
+) -> None:
+    """Returned as unroutable, or refused because the exchange is gone; all are kept."""
+    call = in_bulk.options(delay=delay)
+    call.delay_many([(), ()])
+    name = "bulk" if delay is None else "fw.wait.60000"
+    with fw_services.app.connection_for_write() as connection:
+        connection.default_channel.queue_delete(name)
+        if delay is not None:
+            connection.default_channel.exchange_delete(name)
+    call.delay_many([() for _ in range(600)])
+    assert fw_services.count(name) == 600
+
+
+def test_a_message_that_no_queue_takes_is_not_counted_as_confirmed(fw_services: Services) -> None:
+    """The broker confirms what it returned; a round that cannot mend that says so."""
+
+    class Nothing(Declared):
+        def ensure(self, *_: Any, **__: Any) -> None: ...
+
+    in_bulk.delay()
+    app = fw_services.app
+    letter = app.amqp.letter(
+        queue="nowhere", due=None, body="[[], {}, {}]", content_type="application/json",
+        content_encoding="utf-8", headers={"id": "lost"}, properties={"correlation_id": "lost"},
+    )  # fmt: skip
+    with app.producer_or_acquire() as producer:
+        window = Window(producer, Nothing(app.topology), 4)
+        with pytest.raises(Unconfirmed, match="no queue takes it"), window:
+            window.publish(letter)
+    assert window.refused == {"lost": "no queue takes it"}
+    assert not window.confirmed
 
 
 def test_a_queue_deleted_behind_its_back_is_declared_again(fw_services: Services) -> None:
@@ -100,6 +145,100 @@ def test_a_broker_that_falls_silent_is_maybe_sent_with_the_id_to_send_again(
         assert time.monotonic() - started < 5
     assert raised.value.task_id == "call-7"
     assert 'options(id="call-7")' in str(raised.value)
+
+
+def test_declaring_on_a_broker_that_falls_silent_ends_in_time_too(fw_services: Services) -> None:
+    """Nothing was written yet, so nothing can be queued."""
+    with proxied(fw_services.broker_url) as (proxy, url), _sending_to(url):
+        fails.delay(0)
+        proxy.freeze()
+        started = time.monotonic()
+        with pytest.raises(NotSent):
+            in_bulk.delay()
+        with pytest.raises(NotSent):
+            in_bulk.options(delay=60).delay()
+        assert time.monotonic() - started < 10
+
+
+def test_a_refusal_after_a_try_in_doubt_is_maybe_sent(fw_services: Services) -> None:
+    """The first try may have reached the queue before its connection was lost."""
+    with proxied(fw_services.broker_url) as (proxy, url), _sending_to(url):
+        in_bulk.delay()
+        in_bulk.delay()
+        _limit(fw_services, "bulk", 1)
+        proxy.freeze()
+        with ThreadPoolExecutor(1) as pool:
+            call = pool.submit(in_bulk.delay)
+            assert proxy.wait_until_swallowed(4)
+            proxy.cut()
+            with pytest.raises(MaybeSent, match="the queue refused it"):
+                call.result(10)
+
+
+def test_more_threads_than_connections_all_hear_within_five_seconds(fw_services: Services) -> None:
+    """Waiting for a free connection and for the confirm share one time."""
+
+    def call(_: int) -> float:
+        started = time.monotonic()
+        with pytest.raises(SendError):
+            in_bulk.delay()
+        return time.monotonic() - started
+
+    with proxied(fw_services.broker_url) as (proxy, url), _sending_to(url) as app:
+        in_bulk.delay()
+        proxy.freeze()
+        threads = 2 * app.conf.broker_pool_limit + 3
+        with ThreadPoolExecutor(threads) as pool:
+            assert max(pool.map(call, range(threads))) < 5.5
+
+
+def test_a_round_goes_on_over_a_new_connection(fw_services: Services) -> None:
+    """What was owed is sent again under its own id: each call is queued at least once."""
+    with proxied(fw_services.broker_url) as (proxy, url), _sending_to(url) as app:
+        ids = {f"call-{number}": in_bulk.name for number in range(20)}
+        with app.producer_or_acquire() as producer, app.amqp.one_round(producer, ids):
+            for number, task_id in enumerate(ids):
+                if number == 10:
+                    proxy.cut()
+                in_bulk.apply_async(task_id=task_id, producer=producer)
+    assert _ids_in(fw_services, "bulk") == set(ids)
+
+
+def test_an_idle_connection_that_died_is_no_error(fw_services: Services) -> None:
+    """A firewall closes what is idle; neither a call nor a round fails by that."""
+    with proxied(fw_services.broker_url) as (proxy, url), _sending_to(url):
+        in_bulk.delay()
+        proxy.cut()
+        in_bulk.delay()
+        proxy.cut()
+        in_bulk.delay_many([(), ()])
+    assert fw_services.count("bulk") == 4
+
+
+def test_a_round_on_a_broker_that_falls_silent_names_what_is_in_doubt(
+    fw_services: Services,
+) -> None:
+    """Confirmed are those before the silence, in doubt those in it, not sent the rest."""
+    with proxied(fw_services.broker_url) as (proxy, url), _sending_to(url) as app:
+        ids = {f"call-{number}": in_bulk.name for number in range(1_500)}
+        started = 0.0
+        with (
+            pytest.raises(MaybeSent) as raised,
+            app.producer_or_acquire() as producer,
+            app.amqp.one_round(producer, ids),
+        ):
+            for number, task_id in enumerate(ids):
+                if number == 700:
+                    proxy.freeze()
+                    started = time.monotonic()
+                in_bulk.apply_async(task_id=task_id, producer=producer)
+        assert time.monotonic() - started < 10
+    error = raised.value
+    assert error.confirmed <= _ids_in(fw_services, "bulk")
+    assert "call-1" in error.confirmed
+    assert "call-700" in error.in_doubt
+    assert "call-1499" in error.not_sent
+    assert error.confirmed | error.in_doubt | error.not_sent == set(ids)
 
 
 @pytest.mark.parametrize(
@@ -141,6 +280,16 @@ def test_a_database_that_is_down_does_not_stop_a_call(fw_services: Services) -> 
         in_bulk.delay()
         assert time.monotonic() - started < 0.5
     assert fw_services.count("bulk") == 2
+
+
+def _ids_in(services: Services, queue: str) -> set[str]:
+    """The ids of the calls in a queue, which is empty then."""
+    ids: set[str] = set()
+    with services.app.connection_for_read() as connection:
+        simple = connection.default_channel
+        while (message := simple.basic_get(queue, no_ack=True)) is not None:
+            ids.add(message.headers["id"])
+    return ids
 
 
 @contextmanager

@@ -19,6 +19,7 @@ class Proxy:
     def __init__(self, host: str, target_port: int, *, port: int = 0) -> None:
         self._target = (host, target_port)
         self._frozen = threading.Event()
+        self._swallowed = threading.Event()
         self._server = socket.create_server(("127.0.0.1", port))
         self.port: int = self._server.getsockname()[1]
         self._sockets: list[socket.socket] = []
@@ -28,9 +29,22 @@ class Proxy:
         """Swallow every byte from now on, in both directions, without closing anything."""
         self._frozen.set()
 
+    def wait_until_swallowed(self, seconds: float) -> bool:
+        """Return once a byte has been swallowed that a client sent; False after ``seconds``."""
+        return self._swallowed.wait(seconds)
+
+    def cut(self) -> None:
+        """Close every connection; new ones are forwarded."""
+        sockets, self._sockets = self._sockets, []
+        self._close(*sockets)
+        self._frozen.clear()
+
     def close(self) -> None:
         """Close everything."""
-        for one in (self._server, *self._sockets):
+        self._close(self._server, *self._sockets)
+
+    def _close(self, *sockets: socket.socket) -> None:
+        for one in sockets:
             with suppress(OSError):
                 one.shutdown(socket.SHUT_RDWR)
             one.close()
@@ -49,6 +63,8 @@ class Proxy:
             while data := source.recv(65536):
                 if not self._frozen.is_set():
                     sink.sendall(data)
+                elif sink.getpeername()[1] == self._target[1]:
+                    self._swallowed.set()
             sink.shutdown(socket.SHUT_WR)
 
 

@@ -122,6 +122,8 @@ class FrameworkAMQP(AMQP):  # type: ignore[misc]
             timeout: Any = None,
             confirm_timeout: Any = None,
             expiration: Any = None,
+            mandatory: Any = None,
+            immediate: Any = None,
             **properties: Any,
         ) -> None:
             own_headers, own_properties, body, sent_event = message

@@ -89,8 +89,14 @@ def _sqlalchemy_session(session: Any) -> Session | None:
         return None
     from sqlalchemy.orm import Session, scoped_session
 
-    if isinstance(session, scoped_session):
-        session = session()
+    scoped: tuple[type[Any], ...] = (scoped_session,)
+    if "sqlalchemy.ext.asyncio" in sys.modules:
+        from sqlalchemy.ext.asyncio import async_scoped_session
+
+        scoped += (async_scoped_session,)
+    if isinstance(session, scoped):
+        made: Any = session
+        session = made()
     session = getattr(session, "sync_session", session)
     return session if isinstance(session, Session) else None
 
