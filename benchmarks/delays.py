@@ -4,11 +4,11 @@
     python benchmarks/delays.py                    # with Docker: starts its own servers
     python benchmarks/delays.py --messages 2000 --spread 20 --wait 30
 
-``delayed``: calls are sent at once with delays spread evenly, then a worker runs them; it prints how
-much later than asked they started, at the median, the 99th percentile and at most. ``storm``: as
-many retries of one wait are published as a policy with 10 % jitter makes them; it prints how they
-arrive, and how long a fresh call waits meanwhile in the same queue and in another one. One run is
-an order of magnitude, not a result.
+``delayed``: calls are sent at once with delays spread evenly, then a worker runs them; it prints
+how much later than asked they started, at the median, the 99th percentile and at most.
+``storm``: as many retries of one wait are published as a policy with 10 % jitter makes them; it
+prints how they arrive, and how long a fresh call waits meanwhile in the same queue and in another
+one. One run is an order of magnitude, not a result.
 """
 
 from __future__ import annotations

@@ -52,10 +52,10 @@ def database_away() -> Iterator[None]:
 def broker_refusing(refuses: Callable[[Letter], bool]) -> Iterator[None]:
     amqp: Any = current_app().amqp
 
-    def post(producer: Any, letter: Letter) -> None:
+    def post(producer: Any, letter: Letter, **options: Any) -> None:
         if refuses(letter):
             raise Unconfirmed("no confirm in time", maybe=False)
-        type(amqp).post(amqp, producer, letter)
+        type(amqp).post(amqp, producer, letter, **options)
 
     amqp.post = post
     try:

@@ -14,6 +14,7 @@ from celery.result import result_from_tuple
 from kombu.utils.json import dumps, loads
 
 from fw_core.broker.app import App
+from fw_core.broker.follow_up import following_up
 from fw_core.broker.publish import Letter
 
 
@@ -75,7 +76,8 @@ def store(app: App, outcome: KeptOutcome) -> None:
     backend: Any = app.backend
     request: Any = Context(outcome.context)
     request.children.extend(result_from_tuple(child, app) for child in outcome.children)
-    backend.mark_as_done(outcome.task_id, outcome.value, request, outcome.is_stored)
+    with following_up():
+        backend.mark_as_done(outcome.task_id, outcome.value, request, outcome.is_stored)
 
 
 def post(app: App, outcome: KeptOutcome) -> None:

@@ -29,6 +29,7 @@ from fw_core.attempt.decide import LATERS_HEADER, Tries
 from fw_core.attempt.failure import AttemptFailed, message_of, type_name
 from fw_core.attempt.outcome import GaveUp, Outcome, RetryIn, Succeeded
 from fw_core.broker.app import App
+from fw_core.broker.follow_up import following_up
 from fw_core.broker.publish import Unconfirmed
 from fw_core.broker.task import FrameworkTask
 from fw_core.errors import ResultStoreError, SendError
@@ -98,13 +99,14 @@ class Settling:
             Reject: what happened could not be kept, or sent on: the message goes back.
         """
         try:
-            match outcome:
-                case Succeeded(value=value):
-                    return self._succeeded(value, is_stored=is_stored)
-                case RetryIn():
-                    return self._retry(outcome)
-                case GaveUp():
-                    return self._gave_up(outcome)
+            with following_up():
+                match outcome:
+                    case Succeeded(value=value):
+                        return self._succeeded(value, is_stored=is_stored)
+                    case RetryIn():
+                        return self._retry(outcome)
+                    case GaveUp():
+                        return self._gave_up(outcome)
         except (*NOT_SENT, ResultStoreError) as error:
             _logger.error(
                 "%s[%s] goes back to its queue: %s",
@@ -226,7 +228,8 @@ def settle_failure(app: App, task_id: str, failed: AttemptFailed, request: Any) 
         SendError: an error callback, or what waited for the join, could not be sent now.
     """
     backend: Any = app.backend
-    backend.mark_as_failure(task_id, failed, failed.error.traceback, request=request)
+    with following_up():
+        backend.mark_as_failure(task_id, failed, failed.error.traceback, request=request)
 
 
 def try_to_settle_failure(app: App, failed: AttemptFailed, request: Any) -> bool:

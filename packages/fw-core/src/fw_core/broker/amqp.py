@@ -146,7 +146,7 @@ class FrameworkAMQP(AMQP):  # type: ignore[misc]
             content_type, content_encoding, encoded = serialization.dumps(
                 body, serializer or self.app.conf.task_serializer
             )
-            if not is_follow_up(self.app):  # too large a result fails in the next step's attempt
+            if not is_follow_up():  # too large a result fails in the next step's attempt
                 check_message_size(name, body, len(encoded), limit=self.app.settings.message_limit)
             message = Outgoing(
                 app=self.app,

@@ -150,7 +150,7 @@ class App(Celery):  # type: ignore[misc]
             OptionError: ``countdown`` or ``eta`` is no delay that can be kept.
             NotSent, MaybeSent: the message is not known to be queued.
         """
-        follows = is_follow_up(self)
+        follows = is_follow_up()
         if self._tasks.get(name) is None:
             handle = self.registry.get(name)
             if handle is not None:

@@ -10,16 +10,13 @@ from __future__ import annotations
 from collections.abc import Iterator
 from contextlib import contextmanager
 from contextvars import ContextVar
-from typing import Any
-
-from fw_core.attempt.current import attempt_or_none
 
 _following_up: ContextVar[bool] = ContextVar("fw_following_up", default=False)
 
 
 @contextmanager
 def following_up() -> Iterator[None]:
-    """Send what follows from a task that is done, where no task is running."""
+    """Send what follows from a task that is done."""
     token = _following_up.set(True)
     try:
         yield
@@ -27,8 +24,6 @@ def following_up() -> Iterator[None]:
         _following_up.reset(token)
 
 
-def is_follow_up(app: Any) -> bool:
+def is_follow_up() -> bool:
     """Whether what is sent here and now follows from a task, and is no call of its body."""
-    if _following_up.get():
-        return True
-    return app.current_worker_task is not None and attempt_or_none() is None
+    return _following_up.get()
