@@ -67,11 +67,20 @@ def test_messages_with_one_id_and_different_bodies_are_all_kept(world):
     assert {letter.task_id for letter in world.letters()} == {"call-0", "call-1", "call-2"}
 
 
-def test_messages_without_an_id_are_told_apart_by_call_and_body(world):
+def test_messages_without_an_id_are_told_apart_by_their_content(world):
     for number in (1, 2, 2):
         world.send([[number], {}, {}], message=None)
+    world.send([[2], {}, {}], message=None, headers={"eta": "tomorrow"})
+    world.send([[2], {}, {}], message=None, content_type="text/plain")
     world.collect()
-    assert len(world.letters()) == 2
+    assert len(world.letters()) == 4
+
+
+def test_a_message_without_an_id_that_is_delivered_again_is_kept_once(world):
+    for count in (0, 1):
+        world.send(message=None, headers={"x-delivery-count": count})
+        world.collect()
+    assert len(world.letters()) == 1
 
 
 def test_a_settled_death_touches_no_result(world):

@@ -17,6 +17,7 @@ from fw_worker.dead_letters.raw_message import Call, RawMessage
 
 _NAME_BYTES = 500  # an index of PostgreSQL takes 2,700
 _MOST_ATTEMPTS = 2**31 - 1
+_COUNTED_BY_BROKER = frozenset({"x-delivery-count", "x-acquired-count"})
 
 
 class State(StrEnum):
@@ -113,14 +114,20 @@ def letter_of(
 
 
 def dead_id(raw: RawMessage) -> str:
-    """What tells a dead letter from others: its message's id, or what its content comes to."""
+    """What tells a dead letter from others: its message's id, or what its content comes to.
+
+    Delivered again it must have the same, so what the broker counts is left out of the content.
+    """
     given = raw.properties.get("message_id")
-    return _text(given) if given else content_id(_text(raw.headers.get("id")), raw.body)
+    if given:
+        return _text(given)
+    headers = {k: v for k, v in raw.headers.items() if k not in _COUNTED_BY_BROKER}
+    return content_id(f"{raw.content_type}\0{_json(headers)}", raw.body)
 
 
-def content_id(task_id: str | None, body: bytes) -> str:
-    """The same for the same call and body, where a message's own id cannot tell them apart."""
-    digest = hashlib.sha256((task_id or "").encode() + b"\0" + body)
+def content_id(known: str | None, body: bytes) -> str:
+    """The same for the same content, where a message's own id cannot tell them apart."""
+    digest = hashlib.sha256((known or "").encode("utf-8", "backslashreplace") + b"\0" + body)
     return f"sha256-{digest.hexdigest()[:40]}"
 
 
