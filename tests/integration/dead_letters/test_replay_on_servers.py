@@ -129,7 +129,7 @@ def test_a_replay_killed_in_the_middle_neither_loses_nor_doubles(
     replaying = fw("dead", "replay", "--all", "--yes", "--rate", "500")
     wait_until(lambda: fw_services.count("default") >= 250, lambda: fw_services.count("default"))
     replaying.send_signal(signal.SIGKILL)
-    replaying.wait()
+    replaying.communicate()
     sent = fw_services.count("default")
     assert sent < MANY
     worker = fw_live_worker("dead_tasks")
