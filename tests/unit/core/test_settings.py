@@ -204,3 +204,19 @@ def test_settings_can_be_shown_without_their_passwords():
 def test_settings_are_frozen():
     with pytest.raises(ValueError, match="frozen"):
         read_settings().prefix = "other."
+
+
+def test_settings_travel_to_another_process_by_its_environment(monkeypatch, tmp_path):
+    """Passwords included, so never by its command line."""
+    given = read_settings(
+        broker_url="amqp://guest:geheim@rabbit//",
+        database_url="postgresql://fw:geheim@db/fw",
+        queues=("mail", "bulk"),
+        collect_dead_letters=False,
+        dead_letters_keep_days=0.5,
+        directory=tmp_path,
+        log_format="json",
+    )
+    for name, value in given.environment().items():
+        monkeypatch.setenv(name, value)
+    assert read_settings() == given
