@@ -4,16 +4,18 @@
     python benchmarks/delays.py                    # with Docker: starts its own servers
     python benchmarks/delays.py --messages 2000 --spread 20 --wait 30
 
-``delayed``: calls are sent at once with delays spread evenly, then a worker runs them; it prints
-how much later than asked they started, at the median, the 99th percentile and at most.
-``storm``: as many retries of one wait are published as a policy with 10 % jitter makes them; it
-prints how they arrive, and how long a fresh call waits meanwhile in the same queue and in another
-one. One run is an order of magnitude, not a result.
+``delayed``: calls are sent at once with delays spread evenly; a worker runs them. It prints how
+much later than asked they started, at the median, the 99th percentile and at most. ``spread``: as
+many retries of one wait are published as a policy with 10 % jitter makes them; it prints how they
+come out of the wait queues. ``storm``: the same with a worker; it prints how long a fresh call
+waits meanwhile in the same queue and in another one. One run is an order of magnitude, not a
+result.
 """
 
 from __future__ import annotations
 
 import argparse
+import json
 import os
 import random
 import statistics
@@ -59,12 +61,13 @@ def main() -> None:
     parser.add_argument("--spread", type=float, default=40.0, help="seconds of the delayed calls")
     parser.add_argument("--wait", type=float, default=60.0, help="seconds before the stormy retry")
     parser.add_argument("--concurrency", type=int, default=2)
-    parser.add_argument("--parts", nargs="*", default=["delayed", "storm"])
+    parser.add_argument("--parts", nargs="*", default=["delayed", "spread", "storm"])
     given = parser.parse_args()
     for part in given.parts:
         with ExitStack() as stack:
-            app, journal = stack.enter_context(world(given.concurrency))
-            {"delayed": delayed, "storm": storm}[part](app, journal, given)
+            concurrency = 0 if part == "spread" else given.concurrency
+            app, journal = stack.enter_context(world(concurrency))
+            {"delayed": delayed, "spread": spread, "storm": storm}[part](app, journal, given)
 
 
 @contextmanager
@@ -98,6 +101,11 @@ def world(concurrency: int) -> Iterator[tuple[Any, Path]]:
         app = create_app(settings, TASK_REGISTRY)
         stack.callback(app.close)
         stack.callback(app.amqp.close_connections)
+        stack.enter_context(client.using(app))
+        print(f"RabbitMQ {management.version()}, {os.cpu_count()} processors")
+        if not concurrency:
+            yield app, journal
+            return
         worker = start_worker(
             settings,
             modules=["delays"],
@@ -110,8 +118,6 @@ def world(concurrency: int) -> Iterator[tuple[Any, Path]]:
         )
         stack.callback(worker.stop)
         worker.wait_until_ready()
-        stack.enter_context(client.using(app))
-        print(f"RabbitMQ {management.version()}, {os.cpu_count()} processors")
         yield app, journal
 
 
@@ -139,25 +145,50 @@ def delayed(app: Any, journal: Path, given: Any) -> None:
     print_lateness(f"{count} delayed over {given.spread:g} s", late)
 
 
-def storm(app: Any, journal: Path, given: Any) -> None:
-    """Retries of one wait, published at once; fresh calls every tenth of a second meanwhile."""
-    from delays import stamp, stamp_in_other
+def publish_retries(app: Any, given: Any) -> None:
+    """What a failed attempt publishes, for as many attempts as there are messages."""
+    from delays import stamp
 
     count, policy = given.messages, RetryPolicy(backoff=[given.wait], max_delay=timedelta(days=1))
     began = time.time()
     ids = {str(number): stamp.name for number in range(count)}
     with app.producer_or_acquire() as producer, app.amqp.one_round(producer, ids):
         for number in range(count):
-            sent = time.time()
-            seconds = policy.wait(1, random.random)
             stamp.apply_async(
-                ("storm", sent),
+                ("storm", time.time()),
                 task_id=str(number),
-                countdown=seconds,
+                countdown=policy.wait(1, random.random),
                 fw_exact=False,
                 producer=producer,
             )
     print(f"published {count} retries of {given.wait:g} s in {time.time() - began:.1f} s")
+
+
+def spread(app: Any, journal: Path, given: Any) -> None:
+    """How retries of one wait come out of the wait queues: no worker, a bare consumer."""
+    publish_retries(app, given)
+    waits: list[float] = []
+
+    def take(message: Any) -> None:
+        [[_, sent], _, _] = json.loads(message.body)
+        waits.append(time.time() - sent)
+
+    with app.connection_for_read() as connection:
+        connection.default_channel.basic_consume("default", no_ack=True, callback=take)
+        while len(waits) < given.messages:
+            connection.drain_events(timeout=given.wait * 2 + 60)
+    share = 0.1 * given.wait
+    print(f"waits: shortest {min(waits):.2f} s, longest {max(waits):.2f} s")
+    tenths = Counter(int((wait - given.wait) / share * 10) for wait in waits)
+    shown = " ".join(f"{tenths[tenth] / len(waits):.0%}" for tenth in range(max(tenths) + 1))
+    print(f"in each tenth of the jitter: {shown}")
+
+
+def storm(app: Any, journal: Path, given: Any) -> None:
+    """Retries of one wait, published at once; fresh calls every tenth of a second meanwhile."""
+    from delays import stamp, stamp_in_other
+
+    publish_retries(app, given)
     over = threading.Event()
 
     def fresh() -> None:
@@ -169,16 +200,10 @@ def storm(app: Any, journal: Path, given: Any) -> None:
     prober = threading.Thread(target=fresh)
     prober.start()
     try:
-        arrived = wait_for(journal, "storm", count, given.wait * 2 + 120)
+        arrived = wait_for(journal, "storm", given.messages, given.wait * 2 + 120)
     finally:
         over.set()
         prober.join()
-    waits = sorted(at - sent for at, sent in arrived)
-    print(f"waits: shortest {waits[0]:.2f} s, longest {waits[-1]:.2f} s")
-    share = 0.1 * given.wait
-    tenths = Counter(int((wait - given.wait) / share * 10) for wait in waits)
-    shown = " ".join(f"{tenths[tenth] / count:.0%}" for tenth in range(max(tenths) + 1))
-    print(f"in each tenth of the jitter: {shown}")
     first, last = min(at for at, _ in arrived), max(at for at, _ in arrived)
     for kind in ("same", "other"):
         fresh_waits = [(at, at - sent) for at, sent in read(journal, kind)]

@@ -36,12 +36,12 @@ def fresh_prefix(app: Any) -> Iterator[None]:
         from fw_core.broker.delays import STEPS_MS
 
         topology = app.topology
-        waits = [topology.wait(milliseconds) for milliseconds in STEPS_MS]
+        waits = [wait(ms) for wait in (topology.wait, topology.long_wait) for ms in STEPS_MS]
         with app.connection_for_write() as connection, connection.channel() as channel:
             own = [topology.dead, topology.outcomes]
             for queue in [*app.amqp.queues, *own, *waits]:
                 channel.queue_delete(queue)
-            for exchange in [topology.tasks, topology.due, *own, *waits]:
+            for exchange in [topology.tasks, topology.due, topology.rest, *own, *waits]:
                 channel.exchange_delete(exchange)
 
 

@@ -27,7 +27,7 @@ from fw_core.broker.follow_up import is_follow_up
 from fw_core.broker.holding import Outgoing, holder
 from fw_core.broker.publish import Letter, Unconfirmed, publish
 from fw_core.broker.rounds import LocalRound, Round
-from fw_core.broker.topology import Declared
+from fw_core.broker.topology import REST_HEADER, Declared
 from fw_core.broker.window import Window
 from fw_core.call.size import check_message_size
 from fw_core.errors import MaybeSent, NotSent, SendError
@@ -248,16 +248,25 @@ class FrameworkAMQP(AMQP):  # type: ignore[misc]
         Args:
             queue: The queue's name on the broker.
             due: When it may start at the earliest; None: now.
-            exact: Whether the delay is kept to a tenth of a second, if need be by several wait
-                queues; a retry's wait is rounded up to a single one.
+            exact: Whether the delay is kept to a tenth of a second, if need be by sending it on; a
+                retry's wait is rounded up to what two wait queues can do.
             **message: Body, headers and properties.
         """
         topology = self.app.topology
         seconds = 0.0 if due is None else (due - self.app.now()).total_seconds()
         if seconds <= 0 or self.app.is_local:
             return Letter(queue=queue, exchange=topology.tasks, wait_ms=None, **message)
-        wait = delays.step_towards(seconds) if exact else delays.step_above(seconds)
-        return Letter(queue=queue, exchange=topology.wait(wait), wait_ms=wait, **message)
+        long_ms, wait_ms = delays.way(seconds, exact=exact)
+        if long_ms is None:
+            return Letter(queue=queue, exchange=topology.wait(wait_ms), wait_ms=wait_ms, **message)
+        message["headers"] = {**message["headers"], REST_HEADER: str(wait_ms)}
+        return Letter(
+            queue=queue,
+            exchange=topology.long_wait(long_ms),
+            wait_ms=wait_ms,
+            long_ms=long_ms,
+            **message,
+        )
 
     def post(self, producer: Any, letter: Letter, *, deadline: float | None = None) -> None:
         """Publish and wait for the confirm; without a deadline as long as the settings say.

@@ -1,8 +1,9 @@
-"""The steps of the wait queues: which delays have a queue of their own.
+"""The steps of the wait queues, and the way of a delay through them.
 
 A wait queue holds messages that all wait equally long, so they leave in order and on time. There
-is one for each step: 0.1 s apart at first, then at most 5 % apart, up to a day. Longer delays go
-from queue to queue.
+is one for each step: 0.1 s apart at first, then at most 5 % apart, up to a day. A delay between
+two steps waits in a long queue first and for the rest in a short one, to where the broker takes
+it: so a thousand retries of one wait, each with its own jitter, do not come back in a few bunches.
 """
 
 from __future__ import annotations
@@ -47,19 +48,33 @@ def step_above(seconds: float) -> int:
     return STEPS_MS[min(bisect_left(STEPS_MS, _ms_up(seconds)), len(STEPS_MS) - 1)]
 
 
-def step_towards(seconds: float) -> int:
-    """The longest wait queue that is not longer than ``seconds``, in milliseconds.
+def way(seconds: float, *, exact: bool) -> tuple[int | None, int]:
+    """The long wait queue, if any, and the wait queue that a delay goes through, in milliseconds.
 
-    For delays that are kept to a tenth of a second: what is left is waited in further queues.
+    Together they are never shorter than ``seconds`` and at most 0.1 s or 0.25 % longer. An exact
+    delay is never more than 0.1 s longer: where that cannot be, they are shorter by more than
+    0.1 s, and the worker sends the message on for what is left. So does more than a day.
 
-    >>> [step_towards(s) for s in (0.01, 0.27, 60, 61, 100_000)]
-    [100, 300, 60000, 60000, 86400000]
+    >>> [way(s, exact=True) for s in (0.27, 60, 61.07, 1000.3, 100_000)]
+    [(None, 300), (None, 60000), (60000, 1100), (1000000, 300), (None, 86400000)]
+    >>> way(3707.72, exact=False), way(3707.72, exact=True)
+    ((3700000, 7800), (3700000, 7800))
     """
-    wanted = _ms_up(seconds)
+    wanted, tenth = _ms_up(seconds), int(STEP * 1000)
     above = step_above(seconds)
-    if above - wanted <= STEP * 1000:
-        return above
-    return STEPS_MS[max(bisect_right(STEPS_MS, wanted) - 1, 0)]
+    if above - wanted <= tenth:
+        return None, above
+    long = _below(wanted - tenth)
+    rest = wanted - long
+    last = step_above(rest / 1000)
+    if exact and last - rest > tenth:
+        last = _below(rest - 2 * tenth)
+    return long, last
+
+
+def _below(ms: int) -> int:
+    """The longest step that is not longer."""
+    return STEPS_MS[max(bisect_right(STEPS_MS, ms) - 1, 0)]
 
 
 def _ms_up(seconds: float) -> int:

@@ -34,8 +34,9 @@ class Letter:
 
     Attributes:
         queue: The queue's name on the broker; also the routing key.
-        exchange: Where it is published: the task exchange, or that of a wait queue.
+        exchange: Where it is published: the task exchange, or that of its first wait queue.
         wait_ms: The wait queue it goes through, if any.
+        long_ms: The long wait queue it goes through before that, if any.
         is_call: Whether it is on its way to ``queue``, which is then declared; dead letters and
             outcomes go to the framework's own queues.
     """
@@ -48,6 +49,7 @@ class Letter:
     content_encoding: str | None
     headers: dict[str, Any]
     properties: dict[str, Any] = field(default_factory=dict)
+    long_ms: int | None = None
     is_call: bool = True
 
 
@@ -143,6 +145,7 @@ class _Publishing:
                 channel,
                 queue=self.letter.queue if self.letter.is_call else None,
                 wait_ms=self.letter.wait_ms,
+                long_ms=self.letter.long_ms,
             )
         returned = _returned(channel)
         returned.clear()

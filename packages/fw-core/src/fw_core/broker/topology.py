@@ -6,6 +6,8 @@
                                     ▲   └─ rejected, or delivered too often ──▶ fw.dead
                                     │
     delay ─▶ fw.wait.<ms> ─(expires)─▶ fw.due (topic) ─(no such queue)─▶ fw.dead
+                 ▲
+    long delay ─▶ fw.long.<ms> ─(expires)─▶ fw.rest (headers)
 
 Whoever comes first declares it: a call that meets a fresh broker, or a worker. Facts from
 RabbitMQ's documentation of quorum queues: at-least-once dead-lettering asks for
@@ -25,6 +27,9 @@ from kombu import Exchange, Queue
 DELIVERY_LIMIT: Final = 20
 MOST_OUTCOMES: Final = 10_000
 _NO_LIMIT: Final = 2_000_000_000
+
+REST_HEADER: Final = "fw-rest"
+"""The milliseconds that a message still waits when it leaves a long wait queue."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,6 +66,15 @@ class Topology:
     def wait(self, milliseconds: int) -> str:
         """The exchange and the queue of a delay."""
         return f"{self.wait_prefix}{milliseconds}"
+
+    def long_wait(self, milliseconds: int) -> str:
+        """The exchange and the queue of the longer part of a delay."""
+        return f"{self.prefix}fw.long.{milliseconds}"
+
+    @property
+    def rest(self) -> str:
+        """The exchange from a long wait queue to the wait queue of what is left."""
+        return f"{self.prefix}fw.rest"
 
     def queue_name(self, queue: str) -> str:
         """The name on the broker of one of the team's queues."""
@@ -116,7 +130,16 @@ class Topology:
         It never expires: RabbitMQ counts a queue without a consumer as unused, whatever is sent
         to it or declared, and takes its messages along. There are at most as many as steps.
         """
-        name = self.wait(milliseconds)
+        return self._waiting(self.wait(milliseconds), milliseconds, then=self.due)
+
+    def long_wait_queue(self, milliseconds: int) -> Queue:
+        """Where messages wait ``milliseconds`` before they wait for the rest in a wait queue.
+
+        Two kinds, because RabbitMQ drops a message that expires in one queue twice.
+        """
+        return self._waiting(self.long_wait(milliseconds), milliseconds, then=self.rest)
+
+    def _waiting(self, name: str, milliseconds: int, *, then: str) -> Queue:
         return Queue(
             name,
             exchange=Exchange(name, type="fanout", durable=True),
@@ -124,7 +147,7 @@ class Topology:
             queue_arguments={
                 "x-queue-type": "quorum",
                 "x-message-ttl": milliseconds,
-                "x-dead-letter-exchange": self.due,
+                "x-dead-letter-exchange": then,
                 "x-dead-letter-strategy": "at-least-once",
                 "x-overflow": "reject-publish",
             },
@@ -149,6 +172,15 @@ class Topology:
         """Declare the queue of a delay."""
         self.wait_queue(milliseconds)(channel).declare()
 
+    def declare_long_wait(self, channel: Any, milliseconds: int, rest: int) -> None:
+        """Declare the queue of the longer part of a delay, and the way to that of the rest."""
+        due = {"alternate-exchange": self.due}  # a rest without a queue is waited for by a worker
+        Exchange(self.rest, type="headers", durable=True, arguments=due)(channel).declare()
+        wait = self.wait_queue(rest)(channel)
+        wait.declare()
+        wait.bind_to(self.rest, arguments={"x-match": "all", REST_HEADER: str(rest)})
+        self.long_wait_queue(milliseconds)(channel).declare()
+
 
 class Declared:
     """What has been declared on each connection, so that a call declares a thing once."""
@@ -158,7 +190,13 @@ class Declared:
         self._seen: WeakKeyDictionary[Any, set[str]] = WeakKeyDictionary()
 
     def ensure(
-        self, connection: Any, channel: Any, *, queue: str | None, wait_ms: int | None
+        self,
+        connection: Any,
+        channel: Any,
+        *,
+        queue: str | None,
+        wait_ms: int | None,
+        long_ms: int | None = None,
     ) -> None:
         """Declare what a message to ``queue`` needs and this connection has not declared.
 
@@ -167,6 +205,7 @@ class Declared:
             channel: A channel of it.
             queue: The team's queue, by its name on the broker; None: only the framework's own.
             wait_ms: The delay whose queue is needed too.
+            long_ms: The longer part of it, whose queue is needed too.
         """
         seen = self._seen.setdefault(connection, set())
         if "" not in seen:
@@ -175,9 +214,18 @@ class Declared:
         if queue is not None and queue not in seen:
             self._topology.declare_queue(channel, queue)
             seen.add(queue)
-        if wait_ms is not None and self._topology.wait(wait_ms) not in seen:
-            self._topology.declare_wait(channel, wait_ms)
-            seen.add(self._topology.wait(wait_ms))
+        if wait_ms is None:
+            return
+        wait = self._topology.wait(wait_ms)
+        if long_ms is None:
+            if wait not in seen:
+                self._topology.declare_wait(channel, wait_ms)
+                seen.add(wait)
+            return
+        long, rest = self._topology.long_wait(long_ms), f"{wait} by {self._topology.rest}"
+        if not {long, rest} <= seen:
+            self._topology.declare_long_wait(channel, long_ms, wait_ms)
+            seen.update((long, wait, rest))
 
     def forget(self, connection: Any) -> None:
         """Declare everything again on the next message: something was deleted meanwhile."""

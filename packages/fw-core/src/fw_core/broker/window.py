@@ -94,7 +94,11 @@ class Window:
             Unconfirmed: the connection could not be made anew, or the broker is silent.
         """
         self._again.append(letter)
-        self._progress()
+        if not self.owed:  # nothing is owed, so the broker is not silent
+            self._progress()
+        elif time.monotonic() >= self._deadline:  # who sends was busy; an answer may lie here
+            with suppress(TimeoutError):
+                self.producer.connection.drain_events(timeout=0.01)
         self._work(most_owed=WINDOW - 1)
 
     def __exit__(
@@ -106,7 +110,6 @@ class Window:
         if kind is not None:
             self._drop()
             return
-        self._progress()
         self._work(most_owed=0)
         with suppress(Exception), answering_within(self.producer.connection, self.seconds):
             self._channel.close()
@@ -132,7 +135,11 @@ class Window:
         connection = self.producer.connection
         with answering_within(connection, self._left()):
             self.declared.ensure(
-                connection.connection, self._channel, queue=letter.queue, wait_ms=letter.wait_ms
+                connection.connection,
+                self._channel,
+                queue=letter.queue,
+                wait_ms=letter.wait_ms,
+                long_ms=letter.long_ms,
             )
         properties = dict(letter.properties)
         message = self._channel.prepare_message(
