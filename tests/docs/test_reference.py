@@ -226,9 +226,9 @@ def test_the_exchanges_are_those_that_are_documented():
     """By name."""
     topology = Topology()
     names = [row[0].strip("`") for row in WIRE.table("Exchanges")]
-    own = [topology.tasks, topology.due, topology.dead, topology.outcomes]
-    assert names == [*own, "fw.wait.<ms>"]
-    assert topology.wait(100) == "fw.wait.100"
+    fixed = [topology.tasks, topology.due, topology.dead, topology.outcomes, topology.rest]
+    assert names == [*fixed, "fw.wait.<ms>", "fw.long.<ms>"]
+    assert (topology.wait(100), topology.long_wait(100)) == ("fw.wait.100", "fw.long.100")
 
 
 def test_the_number_of_wait_queues_is_the_one_that_is_documented():

@@ -7,7 +7,7 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 from collected import wait_for_letters
-from live_tasks import fails, in_bulk, started_at, where_am_i
+from live_tasks import fails, in_bulk, started_at, waits_long, where_am_i
 
 from fw_core import client
 from fw_testing.services import Services, StartWorker
@@ -78,6 +78,40 @@ def test_a_foreign_clients_eta_is_obeyed(
         app.amqp.post(producer, letter)
     started = client.current_app().AsyncResult("foreign").get(timeout=20)
     assert started >= due.timestamp()
+
+
+def test_a_delay_between_two_steps_is_kept_without_a_worker(fw_services: Services) -> None:
+    """4.05 s: a long wait queue, then a short one, to where the broker itself takes it."""
+    sent = time.monotonic()
+    in_bulk.options(delay=4.05).delay()
+    assert fw_services.count("fw.long.3900") == 1
+    _wait_for(fw_services, "bulk")
+    assert time.monotonic() - sent >= 4.05
+
+
+def test_a_rest_whose_wait_queue_is_gone_is_not_lost(fw_services: Services) -> None:
+    """It comes to its queue too early; a worker sends it on for what is left."""
+    in_bulk.options(delay=4.05).delay()
+    with fw_services.app.connection_for_write() as connection:
+        connection.default_channel.queue_delete("fw.wait.200")
+    _wait_for(fw_services, "bulk")
+
+
+def test_retries_pass_the_same_two_wait_queues_again_and_keep_their_queue(
+    fw_services: Services, fw_live_worker: StartWorker
+) -> None:
+    """RabbitMQ drops what expires in one queue twice; each retry's message is a fresh one."""
+    fw_live_worker("live_tasks", queues=["bulk"])
+    result = waits_long.options(queue="bulk").delay(3)
+    assert result.get(timeout=40) == "bulk"
+    assert fw_services.count("fw.long.3900") == 0
+
+
+def _wait_for(services: Services, queue: str) -> None:
+    deadline = time.monotonic() + 20
+    while services.count(queue) != 1 and time.monotonic() < deadline:
+        pass
+    assert services.count(queue) == 1
 
 
 def test_wait_queues_never_expire(fw_services: Services) -> None:

@@ -28,6 +28,15 @@ def where_am_i(succeed_on: int) -> str:
     return attempt.queue
 
 
+@task_framework(retries=2, backoff=[4.05], jitter=0)
+def waits_long(succeed_on: int) -> str:
+    """Return the queue of the last attempt, after waits between two steps of the wait queues."""
+    attempt = current_attempt()
+    if attempt.number < succeed_on:
+        raise ConnectionError("not yet")
+    return attempt.queue
+
+
 @task_framework(queue="bulk")
 def in_bulk() -> str:
     """Return the queue that it came from."""
