@@ -61,7 +61,7 @@ class Process:
         self._log = log
         with log.open("wb") as out:
             self.process = subprocess.Popen(
-                [sys.executable, "-m", "fw_worker.cli", *words],
+                [sys.executable, *words],
                 cwd=place,
                 env=env,
                 stdin=subprocess.DEVNULL,
@@ -117,7 +117,11 @@ class Place:
         (self.path / "team.py").write_text(text)
 
     def start(self, *words: str, **env: str) -> Process:
-        """Start a command that goes on."""
+        """Start an ``fw`` command that goes on."""
+        return self.start_python("-m", "fw_worker.cli", *words, **env)
+
+    def start_python(self, *words: str, **env: str) -> Process:
+        """Start a Python program that goes on."""
         log = self.path / f"process{len(self.processes) + 1}.log"
         process = Process(words, self.path, {**self.env, **env}, log)
         self.processes.append(process)

@@ -66,6 +66,9 @@ class Settings(BaseSettings):
     broker_consumer_timeout: float = Field(default=1800, gt=0)
     """RabbitMQ's ``consumer_timeout`` in seconds; it cannot be read over AMQP."""
 
+    stop_timeout: float = Field(default=25, ge=0)
+    """Seconds that running attempts get to end when a worker is told to stop."""
+
     send_timeout: float = Field(default=4.5, gt=0, le=60)
     """Seconds within which a call is confirmed or raises."""
 

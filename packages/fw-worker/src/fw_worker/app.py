@@ -21,6 +21,7 @@ from fw_worker.attempts import run_attempt
 from fw_worker.checks import check_timeouts, prefetch
 from fw_worker.dead_letters.process import CollectDeadLetters
 from fw_worker.request import AttemptRequest
+from fw_worker.stopping import StopInTime
 from fw_worker.strategy import strategy
 from fw_worker.task_modules import import_task_modules
 
@@ -55,6 +56,7 @@ def create_app(
     check_timeouts(app)
     app.conf.update(_worker_configuration(app))
     app.steps["worker"].add(CollectDeadLetters)
+    app.steps["worker"].add(StopInTime)
     return app
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from typing import Any
 from urllib.parse import unquote, urlsplit
@@ -46,8 +46,15 @@ def check_login(app: App) -> None:
             connection.release()
 
 
-def wait_for_broker(connection: Any, url: str) -> Any:
+def wait_for_broker(
+    connection: Any, url: str, meanwhile: Callable[[], None] = maybe_shutdown
+) -> Any:
     """Connect, however long it takes, and say what it waits for: at once, then now and then.
+
+    Args:
+        connection: What to connect.
+        url: Where to.
+        meanwhile: Called about once a second; it raises to give up.
 
     Raises:
         SettingsError: the broker refuses the login.
@@ -72,7 +79,7 @@ def wait_for_broker(connection: Any, url: str) -> Any:
             interval_start=1,
             interval_step=1,
             interval_max=LONGEST_PAUSE,
-            callback=maybe_shutdown,
+            callback=meanwhile,
         )
 
 

@@ -6,6 +6,8 @@ import logging
 from typing import Any
 
 from celery import bootsteps, signals
+from celery.platforms import EX_OK
+from celery.worker import state
 from celery.worker.consumer import Consumer
 from celery.worker.consumer.connection import Connection
 
@@ -18,6 +20,7 @@ from fw_worker.dead_letters.death import Death
 from fw_worker.heartbeat import beat_on
 from fw_worker.in_pool import bury_in_pool
 from fw_worker.raw import Raw
+from fw_worker.stopping import Stopping
 
 _logger = logging.getLogger("fw.worker")
 
@@ -53,14 +56,28 @@ class WorkerConsumer(Consumer):  # type: ignore[misc]
 
     def ensure_connected(self, conn: Any) -> Any:
         """Wait for a broker that does not answer, in our words and never longer than needed."""
-        wait_for_broker(conn, self.app.broker_url)
+        wait_for_broker(conn, self.app.broker_url, self._stopping.meanwhile)
         self.first_connection_attempt = False
         return conn
 
+    def on_connection_error_after_connected(self, exc: Exception) -> None:
+        """Connect again; a worker that was told to stop does not, and ends instead."""
+        if self._stopping.is_told:
+            state.should_stop = EX_OK
+        super().on_connection_error_after_connected(exc)
+
     def register_with_event_loop(self, hub: Any) -> None:
-        """Let the loop that takes the messages say that it turns."""
+        """Let the loop that takes the messages say that it turns, and count what comes."""
         super().register_with_event_loop(hub)
+        taken = self._stopping.taken
+        taken.forget()
+        self.task_consumer.on_message = taken.counting(self.task_consumer.on_message)
         beat_on(hub)
+
+    @property
+    def _stopping(self) -> Stopping:
+        stopping: Stopping = self.controller.stopping
+        return stopping
 
     def on_decode_error(self, message: Any, exc: Exception) -> None:
         """Keep what is not JSON as a dead letter; Celery would acknowledge it, that is lose it."""

@@ -10,15 +10,12 @@ import warnings
 from collections.abc import Callable, Sequence
 from typing import Any
 
-from billiard.common import REMAP_SIGTERM
-from celery import signals
 from celery.apps import worker as celery_worker
+from celery.apps.worker import _shutdown_handler
 from celery.exceptions import SecurityWarning
 from celery.platforms import EX_OK
-from celery.worker import state
 
 from fw_core.broker.app import App
-from fw_worker import logs
 from fw_worker.broker_connection import check_login
 from fw_worker.routing import queues_to_take
 from fw_worker.starting import Starting, prepare_local_results, starting
@@ -36,8 +33,9 @@ def run_worker(
 ) -> int:
     """Run a worker until it is told to stop.
 
-    SIGTERM and Ctrl+C let the attempts that run come to their end; Ctrl+C a second time, or
-    SIGQUIT, does not: their messages go back to their queues.
+    SIGTERM and Ctrl+C let the attempts that run come to their end, if they can in the setting
+    ``stop_timeout``; Ctrl+C a second time, or SIGQUIT, does not. What was not run to its end is run
+    by another worker.
 
     Args:
         app: The worker's app.
@@ -94,32 +92,10 @@ class WorkerProcess(celery_worker.Worker):  # type: ignore[misc]
         """Nothing: fw's own comes when a SIGTERM is already answered."""
 
     def install_platform_tweaks(self, worker: Any) -> None:
-        """What signals do: Celery's own handlers, without what they print. Then say what starts."""
-        signals.worker_shutting_down.connect(_say_stopping, weak=False)
-        if REMAP_SIGTERM == "SIGQUIT":  # the deployment wants a SIGTERM that does not wait
-            celery_worker.install_worker_term_handler(self, verbose=False)
-        else:
-            for name in ("SIGTERM", "SIGHUP"):
-                if signal.getsignal(getattr(signal, name)) is not signal.SIG_IGN:
-                    celery_worker.install_worker_term_handler(self, sig=name, verbose=False)
-        celery_worker.install_worker_term_hard_handler(self, verbose=False)
-        celery_worker.install_worker_int_handler(
-            self, verbose=False, exitcode=EX_OK, callback=_second_is_hard
-        )
+        """Say what starts. A signal that comes now ends it; the step StopInTime takes over then."""
+        for name in ("SIGTERM", "SIGINT", "SIGQUIT"):
+            _shutdown_handler(self, sig=name, verbose=False)
+        if signal.getsignal(signal.SIGHUP) is not signal.SIG_IGN:  # a terminal that is closed
+            signal.signal(signal.SIGHUP, lambda *_: os.kill(os.getpid(), signal.SIGTERM))
         celery_worker.install_cry_handler()
         self._told()
-
-
-def _second_is_hard(worker: Any) -> None:
-    celery_worker.install_worker_term_hard_handler(worker, sig="SIGINT", verbose=False)
-
-
-def _say_stopping(sig: str = "", how: str = "", **_: Any) -> None:
-    running = len(state.active_requests)
-    attempts = f"{running} attempt{'s' * (running != 1)} still running"
-    if how == "Cold":
-        logs.say_at_once(f"Stopping now ({sig}): {attempts}, whose messages go back")
-    elif running:
-        logs.say_at_once(f"Stopping ({sig}): takes no more messages; waits for {attempts}")
-    else:
-        logs.say_at_once(f"Stopping ({sig})")

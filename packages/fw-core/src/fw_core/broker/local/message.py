@@ -9,7 +9,12 @@ from kombu.message import Message
 
 from fw_core.broker.local.records import Delivery, Draft
 
-_new_message: Any = Message  # kombu's own constructor is not annotated
+
+class LocalMessage(Message):  # type: ignore[misc]
+    """A message of the store; unlike kombu's own, something can refer to it weakly."""
+
+
+_new_message: Any = LocalMessage  # kombu's own constructor is not annotated
 
 
 def to_draft(message: amqp.Message) -> Draft:

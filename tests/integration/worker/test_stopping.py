@@ -1,0 +1,126 @@
+"""How a worker ends: in time, with exit code 0, and what it did not finish is run once elsewhere."""
+
+from __future__ import annotations
+
+import json
+import signal
+import time
+
+import pytest
+
+POOLS = ["prefork", "threads", "solo"]
+
+TASKS = """
+import os, time
+from pathlib import Path
+from fw_core import task_framework
+
+def note(text):
+    with open("runs", "a") as file:
+        file.write(text + "\\n")
+
+@task_framework
+def long(first: bool = True) -> str:
+    '''Takes a minute, unless it has been run before.'''
+    if Path("runs").exists():
+        note("again")
+        return "done elsewhere"
+    note("began")
+    try:
+        time.sleep(60)
+    finally:
+        note("cleaned up")
+    note("ended")
+    return "done here"
+
+@task_framework
+def short(number: int) -> int:
+    note(f"short {number}")
+    time.sleep(0.3)
+    return number
+"""
+
+
+@pytest.fixture
+def place(place):
+    place.write(TASKS)
+    return place
+
+
+def runs(place):
+    """What the tasks have written, line by line."""
+    path = place.path / "runs"
+    return path.read_text().splitlines() if path.exists() else []
+
+
+def wait_for_run(place, text, worker):
+    end = time.monotonic() + 60
+    while text not in runs(place):
+        assert time.monotonic() < end, worker.log
+        time.sleep(0.05)
+
+
+@pytest.mark.parametrize("pool", POOLS)
+def test_what_cannot_end_in_time_is_run_once_by_another_worker(place, pool):
+    """Its result is that of the other run; in a process the body could clean up."""
+    worker = place.start("worker", "--pool", pool, "--concurrency", "1", FW_STOP_TIMEOUT="1")
+    worker.ready()
+    sent = place.run("send", "team.long").stdout.strip()
+    wait_for_run(place, "began", worker)
+
+    begun = time.monotonic()
+    assert worker.stop() == 0
+    assert time.monotonic() - begun < 10
+    assert "waits up to 1 s for 1 attempt still running" in worker.log
+
+    place.start("worker", "--pool", "solo").ready()
+    done = place.run("result", sent, "--wait", "--json")
+    assert json.loads(done.stdout)["result"] == "done elsewhere"
+    cleaned = ["cleaned up"] if pool == "prefork" else []
+    assert runs(place) == ["began", *cleaned, "again"]
+
+
+@pytest.mark.parametrize("pool", POOLS)
+def test_what_had_not_begun_goes_back_at_once_and_each_runs_once(place, pool):
+    """The first worker is still busy when the second one takes what it gave back."""
+    first = place.start("worker", "--pool", pool, "--concurrency", "1").ready()
+    sent = [place.run("send", "team.short", str(n)).stdout.strip() for n in range(2)]
+    first.process.send_signal(signal.SIGSTOP)
+    sent += [place.run("send", "team.short", str(n)).stdout.strip() for n in range(2, 10)]
+    second = place.start("worker", "--pool", "solo").ready()
+    first.process.send_signal(signal.SIGCONT)
+    assert first.stop() == 0
+    for number, task_id in enumerate(sent):
+        done = place.run("result", task_id, "--wait", "--json")
+        assert json.loads(done.stdout)["result"] == number
+    assert sorted(runs(place)) == [f"short {n}" for n in range(10)]
+    assert second.stop() == 0
+
+
+@pytest.mark.parametrize("pool", POOLS)
+def test_ctrl_c_twice_stops_at_once_and_loses_nothing(place, pool):
+    worker = place.start("worker", "--pool", pool, "--concurrency", "1").ready()
+    sent = place.run("send", "team.long").stdout.strip()
+    wait_for_run(place, "began", worker)
+    worker.process.send_signal(signal.SIGINT)
+    worker.wait_for("takes no more messages")
+    begun = time.monotonic()
+    assert worker.stop(signal.SIGINT) == 0
+    assert time.monotonic() - begun < 10
+    place.start("worker", "--pool", "solo").ready()
+    done = place.run("result", sent, "--wait", "--json")
+    assert json.loads(done.stdout)["result"] == "done elsewhere"
+
+
+def test_celerys_own_command_ends_in_time_too(place):
+    worker = place.start_python(
+        *("-m", "celery", "-A", "fw_worker.app", "worker", "--concurrency", "1"),
+        FW_STOP_TIMEOUT="1",
+    ).ready()
+    sent = place.run("send", "team.long").stdout.strip()
+    wait_for_run(place, "began", worker)
+    assert worker.stop() == 0
+    place.start("worker", "--pool", "solo").ready()
+    done = place.run("result", sent, "--wait", "--json")
+    assert json.loads(done.stdout)["result"] == "done elsewhere"
+    assert runs(place) == ["began", "cleaned up", "again"]
