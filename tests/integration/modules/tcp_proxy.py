@@ -23,6 +23,7 @@ class Proxy:
         self._server = socket.create_server(("127.0.0.1", port))
         self.port: int = self._server.getsockname()[1]
         self._sockets: list[socket.socket] = []
+        self._silent: set[socket.socket] = set()
         threading.Thread(target=self._accept, daemon=True).start()
 
     def freeze(self) -> None:
@@ -38,6 +39,10 @@ class Proxy:
         sockets, self._sockets = self._sockets, []
         self._close(*sockets)
         self._frozen.clear()
+
+    def drop(self) -> None:
+        """Swallow every byte of the connections that there are; new ones work."""
+        self._silent.update(self._sockets)
 
     def close(self) -> None:
         """Close everything."""
@@ -61,7 +66,7 @@ class Proxy:
     def _copy(self, source: socket.socket, sink: socket.socket) -> None:
         with suppress(OSError):
             while data := source.recv(65536):
-                if not self._frozen.is_set():
+                if not self._frozen.is_set() and source not in self._silent:
                     sink.sendall(data)
                 elif sink.getpeername()[1] == self._target[1]:
                     self._swallowed.set()

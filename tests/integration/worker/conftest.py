@@ -149,6 +149,12 @@ class Place:
             assert time.monotonic() < end, f"messages are left: {store.queues()}"
             time.sleep(0.05)
 
+    def send(self, *calls: str) -> list[str]:
+        """Send calls of the module's tasks, such as ``nap(1)``; returns their ids."""
+        sends = ["{}.delay({}".format(*call.split("(", 1)) for call in calls]
+        program = "from team import *\n" + "\n".join(f"print(({send}).id)" for send in sends)
+        return self.run_python(program).stdout.split()
+
     def _run(self, *words: str, code: int | None, **env: str) -> subprocess.CompletedProcess[str]:
         done = subprocess.run(
             [sys.executable, *words],

@@ -1,4 +1,4 @@
-"""How a worker ends: in time, with exit code 0, and what it did not finish is run once elsewhere."""
+"""How a worker ends: in time, with exit code 0; what it did not finish is run once elsewhere."""
 
 from __future__ import annotations
 
@@ -32,6 +32,15 @@ def long(first: bool = True) -> str:
         note("cleaned up")
     note("ended")
     return "done here"
+
+@task_framework
+def blocks() -> str:
+    '''Go on until a file says so.'''
+    note("began")
+    while not Path("go").exists():
+        time.sleep(0.05)
+    note("blocked")
+    return "blocked"
 
 @task_framework
 def short(number: int) -> int:
@@ -80,21 +89,35 @@ def test_what_cannot_end_in_time_is_run_once_by_another_worker(place, pool):
     assert runs(place) == ["began", *cleaned, "again"]
 
 
-@pytest.mark.parametrize("pool", POOLS)
-def test_what_had_not_begun_goes_back_at_once_and_each_runs_once(place, pool):
-    """The first worker is still busy when the second one takes what it gave back."""
+@pytest.mark.parametrize("pool", ["prefork", "threads"])
+def test_what_had_not_begun_goes_back_at_once(place, pool):
+    """Another worker runs it while the first still waits for the attempt that runs there."""
     first = place.start("worker", "--pool", pool, "--concurrency", "1").ready()
-    sent = [place.run("send", "team.short", str(n)).stdout.strip() for n in range(2)]
-    first.process.send_signal(signal.SIGSTOP)
-    sent += [place.run("send", "team.short", str(n)).stdout.strip() for n in range(2, 10)]
-    second = place.start("worker", "--pool", "solo").ready()
-    first.process.send_signal(signal.SIGCONT)
+    place.send("blocks()", "short(1)", "short(2)", "short(3)")
+    wait_for_run(place, "began", first)
+    place.start("worker", "--pool", "solo").ready()
+    first.process.send_signal(signal.SIGTERM)
+    for number in (1, 2, 3):
+        wait_for_run(place, f"short {number}", first)
+    assert "blocked" not in runs(place)
+    (place.path / "go").touch()
+    assert first.process.wait(60) == 0
+    assert sorted(runs(place)) == ["began", "blocked", "short 1", "short 2", "short 3"]
+    assert "Gave back 3 messages that no attempt had begun with" in first.log
+
+
+@pytest.mark.parametrize("pool", POOLS)
+def test_short_tasks_run_once_each_in_a_rolling_restart(place, pool):
+    """By the worker that stops, or by the one that takes its place."""
+    first = place.start("worker", "--pool", pool, "--concurrency", "2").ready()
+    place.send(*(f"short({n})" for n in range(10)))
+    wait_for_run(place, "short 0", first)
     assert first.stop() == 0
-    for number, task_id in enumerate(sent):
-        done = place.run("result", task_id, "--wait", "--json")
-        assert json.loads(done.stdout)["result"] == number
-    assert sorted(runs(place)) == [f"short {n}" for n in range(10)]
+    second = place.start("worker", "--pool", pool, "--concurrency", "2").ready()
+    for number in range(10):
+        wait_for_run(place, f"short {number}", second)
     assert second.stop() == 0
+    assert sorted(runs(place)) == [f"short {n}" for n in range(10)]
 
 
 @pytest.mark.parametrize("pool", POOLS)

@@ -17,9 +17,10 @@ from fw_core.errors import FrameworkError, UnknownTaskMessage, UnreadableMessage
 from fw_worker.broker_connection import wait_for_broker
 from fw_worker.broker_version import SayWhatTheBrokerCannot
 from fw_worker.dead_letters.death import Death
-from fw_worker.heartbeat import beat_on
+from fw_worker.health.selfcare import LookAfterYourself, SelfCare
 from fw_worker.in_pool import bury_in_pool
 from fw_worker.raw import Raw
+from fw_worker.starting import SOLO_HEARTBEAT
 from fw_worker.stopping import Stopping
 
 _logger = logging.getLogger("fw.worker")
@@ -36,27 +37,34 @@ class DeclareTopology(bootsteps.StartStopStep):  # type: ignore[misc]
         with c.connection.channel() as channel:
             topology.declare_base(channel)
             for queue in c.app.amqp.queues:
+                c.selfcare.sign()
                 topology.declare_queue(channel, queue)
 
 
 class WorkerConsumer(Consumer):  # type: ignore[misc]
     """Takes messages; none that cannot be run is thrown away."""
 
+    task_consumer: Any
+
     class Blueprint(Consumer.Blueprint):  # type: ignore[misc]
         """The steps of a consumer, without Celery's own delayed delivery: wait queues do it."""
 
         default_steps = [
             step for step in Consumer.Blueprint.default_steps if "delayed_delivery" not in step
-        ] + [DeclareTopology, SayWhatTheBrokerCannot]
+        ] + [DeclareTopology, SayWhatTheBrokerCannot, LookAfterYourself]
 
     def __init__(self, *args: Any, worker_options: Any = None, **kwargs: Any) -> None:
         # Neighbourhood talk between workers costs a second at start and a fifth of the speed.
         quiet = {"without_mingle": True, "without_gossip": True}
+        if type(kwargs.get("pool")).__module__ == "celery.concurrency.solo":
+            kwargs["amqheartbeat"] = SOLO_HEARTBEAT
         super().__init__(*args, worker_options={**(worker_options or {}), **quiet}, **kwargs)
+        self.selfcare = SelfCare(self, self._stopping.taken)
 
     def ensure_connected(self, conn: Any) -> Any:
         """Wait for a broker that does not answer, in our words and never longer than needed."""
-        wait_for_broker(conn, self.app.broker_url, self._stopping.meanwhile)
+        self.selfcare.connecting()
+        wait_for_broker(conn, self.app.broker_url, self._meanwhile)
         self.first_connection_attempt = False
         return conn
 
@@ -67,12 +75,15 @@ class WorkerConsumer(Consumer):  # type: ignore[misc]
         super().on_connection_error_after_connected(exc)
 
     def register_with_event_loop(self, hub: Any) -> None:
-        """Let the loop that takes the messages say that it turns, and count what comes."""
+        """Count what comes, from the first message on."""
         super().register_with_event_loop(hub)
-        taken = self._stopping.taken
+        taken, consumer = self._stopping.taken, self.task_consumer
         taken.forget()
-        self.task_consumer.on_message = taken.counting(self.task_consumer.on_message)
-        beat_on(hub)
+        consumer.on_message = taken.counting(consumer.on_message)
+
+    def _meanwhile(self) -> None:
+        self.selfcare.connecting()
+        self._stopping.meanwhile()
 
     @property
     def _stopping(self) -> Stopping:

@@ -11,7 +11,10 @@ from fw_core.broker.app import App, results_url
 from fw_core.errors import ResultStoreError
 from fw_core.urls import safe_url
 
-SOLO_SECONDS = 60
+SOLO_HEARTBEAT = 30
+"""Seconds between the heartbeats of a worker that cannot answer any while a task runs."""
+
+SOLO_SECONDS = 2 * SOLO_HEARTBEAT
 """Two missed heartbeats: RabbitMQ then takes a worker for dead and gives its message away."""
 
 
