@@ -151,7 +151,7 @@ class Place:
 
     def send(self, *calls: str) -> list[str]:
         """Send calls of the module's tasks, such as ``nap(1)``; returns their ids."""
-        sends = ["{}.delay({}".format(*call.split("(", 1)) for call in calls]
+        sends = [call.replace("(", ".delay(", 1) for call in calls]
         program = "from team import *\n" + "\n".join(f"print(({send}).id)" for send in sends)
         return self.run_python(program).stdout.split()
 

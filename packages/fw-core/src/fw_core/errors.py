@@ -358,6 +358,25 @@ class MaybeSent(SendError):  # noqa: N818 - the contract's name: it reads as wha
 # Raised in an attempt; a caller meets them by name in TaskFailed.
 
 
+class BrokerUnreachable(FrameworkError):  # noqa: N818 - reads as what happened
+    """The broker, or its management API, does not answer an operator.
+
+    Attributes:
+        server: Where it should be, without the password.
+        setting: What says so.
+    """
+
+    def __init__(self, *, server: str, setting: str, cause: str) -> None:
+        self.server = server
+        self.setting = setting
+        self.cause = cause
+        super().__init__(
+            f"{server} does not answer: {cause}.",
+            "What waits in the queues can only be counted by asking it.",
+            f"start it, or correct {setting}.",
+        )
+
+
 class TimedOut(FrameworkError, TimeoutError):  # noqa: N818 - reads as what happened
     """An attempt ran longer than the task's timeout and was stopped."""
 

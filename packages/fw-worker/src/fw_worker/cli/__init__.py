@@ -16,7 +16,19 @@ __all__ = ["main"]
 @click.group(
     "fw",
     cls=Commands,
-    modules=("demo", "dev", "worker", "tasks", "send", "result", "workflow", "dead", "db"),
+    modules=(
+        "demo",
+        "dev",
+        "worker",
+        "tasks",
+        "send",
+        "result",
+        "workflow",
+        "queues",
+        "health",
+        "dead",
+        "db",
+    ),
 )
 @version_option
 def main() -> None:
