@@ -50,12 +50,12 @@ def test_the_image_does_not_start_without_its_servers(image, given):
 def test_a_worker_that_takes_nothing_is_unhealthy(image):
     """The health check asks the loop that takes messages, not whether a process exists."""
     done = run(
-        *("docker", "run", "--rm", "--entrypoint", "python", image, "-m", "fw_worker.heartbeat"),
+        *("docker", "run", "--rm", "--entrypoint", "python", image, "-m", "fw_worker.health"),
         check=False,
     )
 
     assert done.returncode == 1
-    assert "has not taken messages yet" in done.stderr
+    assert "no worker takes messages yet" in done.stderr
 
 
 def test_no_build_tools_are_left_in_the_image(image):

@@ -355,9 +355,6 @@ class MaybeSent(SendError):  # noqa: N818 - the contract's name: it reads as wha
         return what, f"{self._stands()}It may be queued; {again}", fix
 
 
-# Raised in an attempt; a caller meets them by name in TaskFailed.
-
-
 class BrokerUnreachable(FrameworkError):  # noqa: N818 - reads as what happened
     """The broker, or its management API, does not answer an operator.
 
@@ -372,9 +369,12 @@ class BrokerUnreachable(FrameworkError):  # noqa: N818 - reads as what happened
         self.cause = cause
         super().__init__(
             f"{server} does not answer: {cause}.",
-            "What waits in the queues can only be counted by asking it.",
+            "What this command needs is kept there.",
             f"start it, or correct {setting}.",
         )
+
+
+# Raised in an attempt; a caller meets them by name in TaskFailed.
 
 
 class TimedOut(FrameworkError, TimeoutError):  # noqa: N818 - reads as what happened
@@ -502,19 +502,6 @@ class UnknownDeadLetter(FrameworkError, KeyError):  # noqa: N818 - reads as what
             f"No dead letter has the id {name!r}, and none is of a call with that id.",
             "It may be waiting in the broker still, or have been deleted after its time.",
             "fw dead list --state all",
-        )
-
-
-class BrokerUnreachable(FrameworkError):  # noqa: N818 - reads as what happened
-    """A command needs the broker, and it does not answer."""
-
-    def __init__(self, *, broker: str, cause: str) -> None:
-        self.broker = broker
-        self.cause = cause
-        super().__init__(
-            f"The broker {broker} does not answer: {cause}.",
-            "What the command asks for is there, or goes there.",
-            "check that RabbitMQ runs and FW_BROKER_URL is right, then try again.",
         )
 
 

@@ -25,6 +25,8 @@ from fw_worker.stopping import Stopping
 
 _logger = logging.getLogger("fw.worker")
 
+_BOUNDED_EVENTS = {"read_timeout": 2, "write_timeout": 1}
+
 
 class DeclareTopology(bootsteps.StartStopStep):  # type: ignore[misc]
     """Declares everything that messages of this worker's queues can pass through."""
@@ -67,6 +69,17 @@ class WorkerConsumer(Consumer):  # type: ignore[misc]
         wait_for_broker(conn, self.app.broker_url, self._meanwhile)
         self.first_connection_attempt = False
         return conn
+
+    def connection_for_write(self, url: Any = None, heartbeat: Any = None) -> Any:
+        """The connection for events, which are published where messages are taken.
+
+        So that a broker which is silent or in alarm does not hold these up, nobody waits for a
+        confirm there, or long for anything.
+        """
+        bounded = {"confirm_publish": False, **_BOUNDED_EVENTS}
+        options = {} if self.app.is_local else {"transport_options": bounded}
+        connection = self.app.connection_for_write(url=url, heartbeat=heartbeat, **options)
+        return self.ensure_connected(connection)
 
     def on_connection_error_after_connected(self, exc: Exception) -> None:
         """Connect again; a worker that was told to stop does not, and ends instead."""

@@ -132,7 +132,7 @@ def _send(app: App, sendings: Sequence[Sending]) -> list[Sending]:
         with app.producer_or_acquire() as producer:
             app.amqp.post_all(producer, letters)
     except Unconfirmed as error:
-        raise BrokerUnreachable(broker=safe_url(app.broker_url), cause=error.cause) from error
+        raise _unreachable(app, error.cause) from error
     _note(app, table.end_replay, [sending.letter.dead_id for sending in sendings])
     return sendings
 
@@ -176,7 +176,7 @@ def connected(app: App) -> Iterator[Any]:
     except FrameworkError:
         raise
     except Exception as error:
-        raise BrokerUnreachable(broker=safe_url(app.broker_url), cause=short(error)) from error
+        raise _unreachable(app, short(error)) from error
 
 
 def _count(channel: Any, queue: str) -> int | None:
@@ -185,3 +185,7 @@ def _count(channel: Any, queue: str) -> int | None:
         return int(channel.queue_declare(queue, passive=True).message_count)
     except NotFound:
         return None
+
+
+def _unreachable(app: App, cause: str) -> BrokerUnreachable:
+    return BrokerUnreachable(server=safe_url(app.broker_url), setting="FW_BROKER_URL", cause=cause)
