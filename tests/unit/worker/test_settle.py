@@ -18,6 +18,7 @@ from fw_core.attempt.outcome import Cause
 from fw_core.broker.publish import Letter, Unconfirmed
 from fw_core.client import current_app
 from fw_core.errors import ResultStoreError
+from fw_core.headers import REPLAYED
 from fw_worker import outcomes
 from fw_worker.again import is_in_hand
 from fw_worker.dead_letters.death import HEADER, Death
@@ -451,6 +452,23 @@ def test_a_message_that_cannot_be_read_says_so_in_its_dead_letter(fw_broker):
     [dead] = fw_broker.dead
     assert death_of(dead).cause is Cause.UNREADABLE
     assert dead.body == b"\xff no json"
+
+
+def test_a_replayed_success_replaces_the_failure_that_was_stored(fw_broker):
+    """Also of a task that keeps no result: failures are always kept."""
+
+    @task_framework(ignore_result=True, retries=0)
+    def work() -> None:
+        if not fw_broker.dead:
+            raise ValueError("no")
+
+    result = work.delay()
+    fw_broker.drain()
+    assert result.state == "FAILURE"
+
+    work.apply_async(task_id=result.id, headers={REPLAYED: True})
+    fw_broker.drain()
+    assert work.result(result.id).state == "SUCCESS"
 
 
 # Messages that come again

@@ -93,7 +93,8 @@ def _of_management(app: App) -> Iterator[QueueCount]:
 def _of_amqp(app: App) -> list[QueueCount]:
     topology = app.topology
     names = [topology.queue_name(queue) for queue in app.queues]
-    names += [*_framework_queues(app), *map(topology.wait, STEPS_MS)]
+    names += _framework_queues(app)
+    names += [wait(ms) for wait in (topology.wait, topology.long_wait) for ms in STEPS_MS]
     connection = app.connection_for_read()
     try:
         connection.connect()
@@ -132,7 +133,7 @@ def _count(
         kind = "dead letters"
     elif name == topology.outcomes:
         kind = "outcomes"
-    elif name.startswith(topology.wait(0).removesuffix("0")):
+    elif topology.is_wait(name):
         kind = "wait"
     return QueueCount(
         queue=_plain(app, name),

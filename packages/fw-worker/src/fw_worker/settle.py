@@ -33,6 +33,7 @@ from fw_core.broker.follow_up import following_up
 from fw_core.broker.publish import Unconfirmed
 from fw_core.broker.task import FrameworkTask
 from fw_core.errors import ResultStoreError, SendError
+from fw_core.headers import REPLAYED
 from fw_core.results.backend import mark_settled
 from fw_worker import outcomes
 from fw_worker.dead_letters.bury import bury
@@ -127,7 +128,7 @@ class Settling:
                 self._insist(send, "what follows it")
         except NOT_SENT:
             if not is_kept:  # its message comes again for what follows, and must find it done
-                self._backend.mark_as_done(request.id, value, _without_join(request))
+                self._backend.mark_as_done(request.id, value, _kept(request, chord=None))
             raise
         mark_settled(request)
         request.callbacks = request.chain = None  # Celery would send them now
@@ -142,7 +143,7 @@ class Settling:
         def keep() -> None:
             try:
                 if not self._backend.is_away:
-                    self._backend.mark_as_done(request.id, value, request, is_stored)
+                    self._backend.mark_as_done(request.id, value, _kept(request), is_stored)
                     return
             except ResultStoreError as error:
                 _logger.warning(
@@ -249,7 +250,12 @@ def try_to_settle_failure(app: App, failed: AttemptFailed, request: Any) -> bool
 
 
 def is_result_kept(task: FrameworkTask, request: Any) -> bool:
-    """Whether the call's success is stored: the message decides before the task."""
+    """Whether the call's success is stored: the message decides before the task.
+
+    That of a replayed call always is: the failure that is stored of it must not stay.
+    """
+    if (request.headers or {}).get(REPLAYED):
+        return True
     ignored = vars(request).get("ignore_result")
     return not (task.ignore_result if ignored is None else ignored)
 
@@ -271,8 +277,13 @@ def patience(task: FrameworkTask, started: float) -> float:
 _MARGIN, _LONGEST = 5.0, 600.0
 
 
-def _without_join(request: Any) -> Context:
-    return Context({**vars(request), "chord": None, "ignore_result": False})
+def _kept(request: Any, **changes: Any) -> Any:
+    """The request as the result store is to see it: one whose success is kept."""
+    if not request.ignore_result and not changes:
+        return request
+    kept: Any = Context({**vars(request), "ignore_result": False, **changes})
+    kept.children.extend(request.children)
+    return kept
 
 
 def _in_one_line(error: BaseException) -> str:

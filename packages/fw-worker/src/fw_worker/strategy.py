@@ -9,7 +9,6 @@ from typing import Any
 from celery.exceptions import InvalidTaskError
 from celery.worker.strategy import default
 
-from fw_core.broker.delays import STEP
 from fw_core.broker.publish import Letter, Unconfirmed
 from fw_core.broker.topology import DELIVERY_LIMIT
 from fw_core.headers import REDELIVERED
@@ -17,6 +16,9 @@ from fw_worker.again import is_in_hand
 from fw_worker.raw import Raw
 
 _logger = logging.getLogger("fw.worker")
+
+EARLY = 0.01
+"""Seconds by which a message may start before its time: clocks differ by more."""
 
 OFTEN = DELIVERY_LIMIT // 2
 """Deliveries after which a message is sent anew, long before the broker throws it out."""
@@ -30,7 +32,7 @@ def strategy(task: Any, app: Any, consumer: Any) -> Any:
     def on_message(message: Any, body: Any, ack: Any, reject: Any, callbacks: Any) -> Any:
         due = due_of(message)
         if due is not None:
-            if not app.is_local and (due - app.now()).total_seconds() > STEP:
+            if not app.is_local and (due - app.now()).total_seconds() > EARLY:
                 return send_on(app, message, due)
             message.headers["eta"] = None  # it is due: no timer has to hold it
         check_shape(message, body)

@@ -58,18 +58,17 @@ class Topology:
         """The queue of outcomes that the database could not take when they came."""
         return f"{self.prefix}fw.outcomes"
 
-    @property
-    def wait_prefix(self) -> str:
-        """What the names of all wait queues begin with."""
-        return f"{self.prefix}fw.wait."
-
     def wait(self, milliseconds: int) -> str:
         """The exchange and the queue of a delay."""
-        return f"{self.wait_prefix}{milliseconds}"
+        return f"{self.prefix}fw.wait.{milliseconds}"
 
     def long_wait(self, milliseconds: int) -> str:
         """The exchange and the queue of the longer part of a delay."""
         return f"{self.prefix}fw.long.{milliseconds}"
+
+    def is_wait(self, name: str) -> bool:
+        """Whether a queue is one that messages wait in, by its name on the broker."""
+        return name.startswith((f"{self.prefix}fw.wait.", f"{self.prefix}fw.long."))
 
     @property
     def rest(self) -> str:

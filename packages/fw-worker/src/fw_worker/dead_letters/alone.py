@@ -11,7 +11,6 @@ from collections.abc import Callable
 from fw_core.broker.app import App, create_app, results_url
 from fw_core.results.backend import ResultBackend
 from fw_core.settings import Settings
-from fw_worker.app import WORKER_SIDE
 from fw_worker.dead_letters.routes import Routes, router
 
 STORE_SECONDS = 3.0
@@ -25,7 +24,6 @@ def collector_app(settings: Settings, routes: Routes) -> App:
     app = create_app(
         settings,
         {},
-        worker_side=WORKER_SIDE,
         result_backend=lambda app: ResultBackend(
             app=app, url=results_url(app.settings), store_timeout=STORE_SECONDS
         ),

@@ -68,7 +68,7 @@ def _end(
         case "delivery_limit":
             too_often = DeliveredTooOften(task=call.task_name, times=DELIVERY_LIMIT + 1)
             return Cause.DELIVERED_TOO_OFTEN, "it was delivered too often", _told(too_often)
-        case "expired" if str(last.get("queue")).startswith(topology.wait_prefix):
+        case "expired" if topology.is_wait(str(last.get("queue"))):
             reason = f"no queue {queue!r} was there when its wait was over"
             return Cause.UNROUTABLE, reason, TaskError("Unroutable", f"{call.task_name}: {reason}.")
         case "expired":
