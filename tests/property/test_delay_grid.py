@@ -14,6 +14,7 @@ STEP_MS = STEP * 1000
 up_to_a_day = st.floats(min_value=1e-3, max_value=LONGEST)
 up_to_a_year = st.floats(min_value=1e-3, max_value=365 * 24 * 3600)
 DUST = 1e-6
+MS = 0.001 + DUST  # queues wait whole milliseconds
 
 
 def test_the_steps_rise():
@@ -72,7 +73,7 @@ def test_a_retrys_way_is_never_short_and_at_most_a_tenth_of_a_second_or_a_quarte
     long, last = way(seconds, exact=False)
     waited = ((long or 0) + last) / 1000
 
-    assert seconds - DUST <= waited <= seconds + max(STEP, seconds * SHARE * SHARE) + DUST
+    assert seconds - DUST <= waited <= seconds + max(STEP, seconds * SHARE * SHARE) + MS
 
 
 @given(up_to_a_day)
@@ -80,7 +81,7 @@ def test_an_exact_way_ends_within_a_tenth_of_a_second_or_early_enough_to_be_sent
     long, last = way(seconds, exact=True)
     waited = ((long or 0) + last) / 1000
 
-    assert seconds - DUST <= waited <= seconds + STEP + DUST or waited < seconds - STEP
+    assert seconds - DUST <= waited <= seconds + STEP + MS or waited < seconds - STEP
 
 
 @pytest.mark.parametrize("wait", [4, 10, 27, 60, 243, 3600, 50_000])
