@@ -5,54 +5,17 @@ from __future__ import annotations
 import json
 import signal
 import time
+from pathlib import Path
 
 import pytest
+import stopped_tasks
 
 POOLS = ["prefork", "threads", "solo"]
-
-TASKS = """
-import os, time
-from pathlib import Path
-from fw_core import task_framework
-
-def note(text):
-    with open("runs", "a") as file:
-        file.write(text + "\\n")
-
-@task_framework
-def long(first: bool = True) -> str:
-    '''Takes a minute, unless it has been run before.'''
-    if Path("runs").exists():
-        note("again")
-        return "done elsewhere"
-    note("began")
-    try:
-        time.sleep(60)
-    finally:
-        note("cleaned up")
-    note("ended")
-    return "done here"
-
-@task_framework
-def blocks() -> str:
-    '''Go on until a file says so.'''
-    note("began")
-    while not Path("go").exists():
-        time.sleep(0.05)
-    note("blocked")
-    return "blocked"
-
-@task_framework
-def short(number: int) -> int:
-    note(f"short {number}")
-    time.sleep(0.3)
-    return number
-"""
 
 
 @pytest.fixture
 def place(place):
-    place.write(TASKS)
+    place.write(Path(stopped_tasks.__file__).read_text())
     return place
 
 
