@@ -41,6 +41,14 @@ def lose(sender, **_):
     sender.hub.call_later(1, cancel)
 """
 
+GETS_ITS_CHANNEL_CLOSED = """
+@signals.worker_ready.connect
+def err(sender, **_):
+    '''The broker closes the channel for it, as it does at its consumer timeout.'''
+    if not sender.restart_count:
+        sender.hub.call_later(1, sender.task_consumer.channel.basic_ack, 99999)
+"""
+
 HANGS = """
 @signals.worker_ready.connect
 def hang(sender, **_):
@@ -107,6 +115,13 @@ def test_a_queue_that_is_deleted_is_made_again(place, fw_services):
     vhost, name = fw_services.management._vhost, f"{fw_services.settings.prefix}default"
     fw_services.management.call("DELETE", f"queues/{vhost}/{name}")
     heals(place, worker)
+
+
+def test_a_channel_that_the_broker_closes_is_opened_again(place):
+    place.write(TASKS + GETS_ITS_CHANNEL_CLOSED)
+    worker = place.start("worker", "--concurrency", "1").ready()
+    heals(place, worker)
+    assert "unknown delivery tag" in worker.log
 
 
 def test_consumers_that_the_broker_has_lost_are_made_again(place):

@@ -67,6 +67,7 @@ class WorkerConsumer(Consumer):  # type: ignore[misc]
         """Wait for a broker that does not answer, in our words and never longer than needed."""
         self.selfcare.connecting()
         wait_for_broker(conn, self.app.broker_url, self._meanwhile)
+        self.selfcare.sign()
         self.first_connection_attempt = False
         return conn
 

@@ -87,7 +87,7 @@ class Stopping:
         self._pid = os.getpid()
         self._seconds: float = worker.app.settings.stop_timeout
         self._deadline = 0.0
-        self._has_begun = False
+        self._has_begun = self._has_ended = False
         self._late: list[Any] = []
         self._heard, self._tell = os.pipe()  # wakes the loop
         self._hurried, self._hurry = os.pipe()  # wakes the thread with the last word
@@ -105,6 +105,10 @@ class Stopping:
 
     def stop(self) -> None:
         """Celery's own shutdown goes on from here."""
+
+    def ended(self) -> None:
+        """The worker has ended in time, and its process may do something else."""
+        self._has_ended = True
 
     def listen_in(self, hub: Any) -> None:
         """Let ``hub`` begin the end when a signal has come."""
@@ -240,7 +244,8 @@ class Stopping:
         while (left := self._deadline + more - time.monotonic()) > 0:
             if select.select([self._hurried], [], [], left)[0]:
                 os.read(self._hurried, 1)
-        self._end()
+        if not self._has_ended:
+            self._end()
 
     def _end(self) -> None:
         """End at once. The kernel closes the connection, and the broker takes the messages back.
@@ -257,7 +262,8 @@ class Stopping:
 
     def _children(self) -> list[int]:
         try:
-            return [int(pid) for pid in self._worker.pool.info["processes"] if pid != self._pid]
+            pids = self._worker.pool.info["processes"]
+            return [pid for pid in pids if pid and pid != self._pid]
         except (AttributeError, KeyError, TypeError):  # threads; or a pool that has ended
             return []
 

@@ -71,6 +71,7 @@ def run_worker(
         ),
     )
     worker.start()
+    worker.stopping.ended()
     _logger.info("Stopped")
     return int(worker.exitcode or EX_OK)
 

@@ -97,14 +97,17 @@ class SelfCare:
 
     def _wrong(self) -> str:
         self._ticks += 1
-        if self._probe is None:
+        names = [*self._queues(), self._consumer.app.topology.outcomes]
+        if self._probe is None:  # the local transport has no connection that could be lost
+            store = self._consumer.connection.default_channel.store
+            self._ready = {view.name: view.ready for view in store.queues()}
             return ""
         # In ticks, not seconds: after a long body in this thread the answers are still to be read.
         self._silent = self._silent + 1 if self._probe.owed else 0
         if self._silent >= SILENT_TICKS:
             return "the broker does not answer any more"
         if self._ticks % TICKS_A_ROUND == 0 and not self._probe.owed:
-            self._probe.ask([*self._queues(), self._consumer.app.topology.outcomes])
+            self._probe.ask(names)
         return self._suspicion
 
     def _on_answer(self, queue: str, ready: int, consumers: int) -> None:
