@@ -6,11 +6,53 @@ import socket
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
+from dataclasses import dataclass
 from urllib.parse import urlsplit, urlunsplit
 
 
+@dataclass
+class _Link:
+    """A connection through the proxy, and which of its directions swallow every byte."""
+
+    near: socket.socket
+    far: socket.socket
+    is_mute: bool
+    is_deaf: bool
+    swallowed: threading.Event
+
+    def pass_on(self) -> None:
+        """Forward both ways until one end closes."""
+        for copy in (self._copy_there, self._copy_back):
+            threading.Thread(target=copy, daemon=True).start()
+
+    def close(self) -> None:
+        """Close both ends."""
+        for end in (self.near, self.far):
+            with suppress(OSError):
+                end.shutdown(socket.SHUT_RDWR)
+            end.close()
+
+    def _copy_there(self) -> None:
+        with suppress(OSError):
+            while data := self.near.recv(65536):
+                if self.is_mute:
+                    self.swallowed.set()
+                else:
+                    self.far.sendall(data)
+            if not self.is_mute:  # who is cut off does not hear of the end either
+                self.far.shutdown(socket.SHUT_WR)
+
+    def _copy_back(self) -> None:
+        with suppress(OSError):
+            while data := self.far.recv(65536):
+                if not self.is_deaf:
+                    self.near.sendall(data)
+            if not self.is_deaf:
+                self.near.shutdown(socket.SHUT_WR)
+
+
 class Proxy:
-    """Forwards bytes until it is frozen.
+    """Forwards bytes until it is told otherwise.
 
     Attributes:
         port: The port on 127.0.0.1 where it listens.
@@ -18,17 +60,28 @@ class Proxy:
 
     def __init__(self, host: str, target_port: int, *, port: int = 0) -> None:
         self._target = (host, target_port)
-        self._frozen = threading.Event()
+        self._links: list[_Link] = []
+        self._listener: socket.socket | None = None
+        self._is_mute = self._is_deaf = False
         self._swallowed = threading.Event()
-        self._server = socket.create_server(("127.0.0.1", port))
-        self.port: int = self._server.getsockname()[1]
-        self._sockets: list[socket.socket] = []
-        self._silent: set[socket.socket] = set()
-        threading.Thread(target=self._accept, daemon=True).start()
+        self.port = port
+        self.mend()
 
     def freeze(self) -> None:
         """Swallow every byte from now on, in both directions, without closing anything."""
-        self._frozen.set()
+        self._is_mute = self._is_deaf = True
+        self.drop()
+
+    def drop(self) -> None:
+        """Swallow every byte of the connections that there are; new ones work."""
+        for link in self._links:
+            link.is_mute = link.is_deaf = True
+
+    def mute(self) -> None:
+        """Swallow from now on what the clients say; they go on hearing the server."""
+        self._is_mute = True
+        for link in self._links:
+            link.is_mute = True
 
     def wait_until_swallowed(self, seconds: float) -> bool:
         """Return once a byte has been swallowed that a client sent; False after ``seconds``."""
@@ -36,41 +89,43 @@ class Proxy:
 
     def cut(self) -> None:
         """Close every connection; new ones are forwarded."""
-        sockets, self._sockets = self._sockets, []
-        self._close(*sockets)
-        self._frozen.clear()
+        self._is_mute = self._is_deaf = False
+        links, self._links = self._links, []
+        for link in links:
+            link.close()
 
-    def drop(self) -> None:
-        """Swallow every byte of the connections that there are; new ones work."""
-        self._silent.update(self._sockets)
+    def refuse(self) -> None:
+        """Close every connection and refuse new ones, until :meth:`mend`."""
+        if self._listener is not None:
+            with suppress(OSError):
+                self._listener.shutdown(socket.SHUT_RDWR)
+            self._listener.close()
+            self._listener = None
+        self.cut()
+
+    def mend(self) -> None:
+        """Let connections through (again)."""
+        if self._listener is None:
+            self._listener = socket.create_server(("127.0.0.1", self.port))
+            self.port = self._listener.getsockname()[1]
+            threading.Thread(target=self._accept, args=(self._listener,), daemon=True).start()
 
     def close(self) -> None:
         """Close everything."""
-        self._close(self._server, *self._sockets)
+        self.refuse()
 
-    def _close(self, *sockets: socket.socket) -> None:
-        for one in sockets:
-            with suppress(OSError):
-                one.shutdown(socket.SHUT_RDWR)
-            one.close()
-
-    def _accept(self) -> None:
+    def _accept(self, listener: socket.socket) -> None:
         with suppress(OSError):
             while True:
-                client, _ = self._server.accept()
-                server = socket.create_connection(self._target)
-                self._sockets += [client, server]
-                for source, sink in ((client, server), (server, client)):
-                    threading.Thread(target=self._copy, args=(source, sink), daemon=True).start()
-
-    def _copy(self, source: socket.socket, sink: socket.socket) -> None:
-        with suppress(OSError):
-            while data := source.recv(65536):
-                if not self._frozen.is_set() and source not in self._silent:
-                    sink.sendall(data)
-                elif sink.getpeername()[1] == self._target[1]:
-                    self._swallowed.set()
-            sink.shutdown(socket.SHUT_WR)
+                near, _ = listener.accept()
+                try:
+                    far = socket.create_connection(self._target)
+                except OSError:  # the server is away, as the client then sees
+                    near.close()
+                    continue
+                link = _Link(near, far, self._is_mute, self._is_deaf, self._swallowed)
+                self._links.append(link)
+                link.pass_on()
 
 
 @contextmanager

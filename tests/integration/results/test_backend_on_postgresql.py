@@ -181,7 +181,7 @@ def test_a_result_is_stored_once_the_server_is_back(
             proxy.mend()
 
     backend.database = Database(proxied_url, sleep=sleep)
-    proxy.cut()
+    proxy.refuse()
 
     backend.store_result("id-2", 2, "SUCCESS")
 
@@ -194,7 +194,7 @@ def test_reading_while_the_server_is_away_ends_within_seconds(
 ) -> None:
     backend = make_backend(proxied_url)
     backend.load([])
-    proxy.cut()
+    proxy.refuse()
 
     started = time.monotonic()
     with pytest.raises(ResultStoreError):
@@ -207,7 +207,7 @@ def test_storing_while_the_server_is_away_ends_within_the_time_given(
     proxied_url: str, make_backend: Make, proxy: Any
 ) -> None:
     backend = make_backend(proxied_url, store_timeout=1)
-    proxy.cut()
+    proxy.refuse()
 
     started = time.monotonic()
     with pytest.raises(ResultStoreError) as told:
