@@ -222,6 +222,16 @@ def integration(session: nox.Session) -> None:
     _pytest(session, "-n", "3", "-m", "fw_services", "tests")  # they wait more than they compute
 
 
+@nox.session(python=OLDEST)
+def faults(session: nox.Session) -> None:
+    """What is lost and repeated when something breaks; --write-table puts it into the docs.
+
+    On servers of its own, FW_FAULTS_CALLS calls a fault: minutes, so it is no part of a plain nox.
+    """
+    _sync(session)
+    session.run("pytest", "tests/faults", "-p", "no:randomly", *session.posargs)
+
+
 @nox.session(python=NEWEST)
 def docs(session: nox.Session) -> None:
     """The README's and the docs' code is run."""
