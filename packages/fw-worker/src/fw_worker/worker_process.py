@@ -19,6 +19,7 @@ from fw_core.broker.app import App
 from fw_worker.broker_connection import check_login
 from fw_worker.routing import queues_to_take
 from fw_worker.starting import Starting, prepare_local_results, starting
+from fw_worker.stopping import Stopping
 
 _logger = logging.getLogger("fw.worker")
 
@@ -78,6 +79,8 @@ def run_worker(
 
 class WorkerProcess(celery_worker.Worker):  # type: ignore[misc]
     """Celery's worker as a program, with fw's words."""
+
+    stopping: Stopping
 
     def __init__(self, *, told: Callable[[], None], **options: Any) -> None:
         self._told = told
