@@ -300,6 +300,10 @@ def _configuration(app: App) -> dict[str, Any]:
         "task_track_started": settings.track_started,
         "task_inherit_parent_priority": False,
         "task_allow_error_cb_on_chord_header": False,
+        # An exclusive one stays locked by a connection that the broker does not know to be dead:
+        # the worker could not come back before that. This one ends when nobody takes from it.
+        "control_queue_exclusive": settings.is_local,
+        "control_queue_durable": not settings.is_local,
         "enable_utc": True,
         "timezone": "UTC",
     }
