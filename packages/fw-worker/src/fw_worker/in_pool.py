@@ -20,7 +20,9 @@ from fw_core.attempt.decide import Tries
 from fw_core.attempt.failure import AttemptFailed
 from fw_core.attempt.outcome import GaveUp, RetryIn
 from fw_worker.dead_letters.bury import bury
+from fw_worker.dead_letters.context import context_of
 from fw_worker.dead_letters.death import Death
+from fw_worker.dead_letters.raw_message import named_call
 from fw_worker.earlier import may_have_run
 from fw_worker.insist import insist
 from fw_worker.raw import Raw
@@ -75,9 +77,10 @@ def _run(pool: Any, function: Any, args: tuple[Any, ...], then: Callable[[bool],
 
 
 def _settle(task: str, context: dict[str, Any], tries: Tries, outcome: RetryIn | GaveUp) -> bool:
+    app: Any = current_app
     request: Any = Context(context)
     settling = Settling(
-        current_app.tasks[task],
+        app.tasks[task],
         request,
         tries,
         until=_until(),
@@ -98,15 +101,16 @@ def _settle(task: str, context: dict[str, Any], tries: Tries, outcome: RetryIn |
 def _bury(raw: Raw, death: Death) -> bool:
     app: Any = current_app
     try:
-        request = raw.to_request()
-        if request.id:
+        call = named_call(raw)
+        if call is not None:
             failed = AttemptFailed(death.error, death.reason)
-            death = replace(death, is_settled=try_to_settle_failure(app, failed, request))
+            context = context_of(call, death)
+            death = replace(death, is_settled=try_to_settle_failure(app, failed, context))
         insist(
             lambda: bury(app, raw, death),
             errors=NOT_SENT,
             until=_until(),
-            what=f"the dead letter of {request.id}",
+            what=f"the dead letter of {raw.headers.get('id')}",
         )
     except Exception:
         _logger.exception("a dead letter could not be written")
@@ -115,7 +119,8 @@ def _bury(raw: Raw, death: Death) -> bool:
 
 
 def _until() -> float:
-    patience = current_app.patience
+    app: Any = current_app
+    patience: float | None = app.patience
     return time.monotonic() + (_SECONDS if patience is None else patience)
 
 

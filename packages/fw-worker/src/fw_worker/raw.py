@@ -5,7 +5,6 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any, Self
 
-from celery.app.task import Context
 from kombu import serialization
 
 from fw_core.broker.amqp import BROKER_DEATH_HEADERS
@@ -62,33 +61,18 @@ class Raw:
         """What was delivered, put together again where only Celery's request of it is left."""
         known = vars(request)
         embedded = {name: known.get(name) for name in _EMBEDDED}
-        content_type, content_encoding, body = serialization.dumps(
-            (request.args, request.kwargs, embedded), "json"
-        )
+        payload = (request.args, request.kwargs, embedded)
+        *_, body = serialization.dumps(payload, "json")
         headers = {name: known[name] for name in _HEADERS if name in known}
         delivery = request.delivery_info or {}
         return cls(
             body=body,
-            content_type=content_type,
-            content_encoding=content_encoding,
+            content_type="application/json",
+            content_encoding="utf-8",
             headers=own_headers({**headers, **(request.headers or {})}),
             properties=own_properties(request.properties or {}),
             queue=str(delivery.get("routing_key") or ""),
         )
-
-    def to_request(self) -> Any:
-        """Celery's request of the message; without arguments where they cannot be read."""
-        request: Any = Context({**self.headers, "headers": self.headers})
-        request.properties = self.properties
-        request.delivery_info = {"routing_key": self.queue}
-        try:
-            request.args, request.kwargs, embedded = serialization.loads(
-                self.body, self.content_type, self.content_encoding, accept={"application/json"}
-            )
-            request.update({name: embedded.get(name) for name in _EMBEDDED})
-        except Exception:  # noqa: BLE001 - whatever a stranger may have sent
-            request.args, request.kwargs = (), {}
-        return request
 
 
 def own_headers(headers: dict[str, Any]) -> dict[str, Any]:

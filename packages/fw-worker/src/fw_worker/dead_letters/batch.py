@@ -25,7 +25,7 @@ from fw_worker.dead_letters.context import context_of
 from fw_worker.dead_letters.death import HEADER, Death
 from fw_worker.dead_letters.inference import infer
 from fw_worker.dead_letters.letter import DeadLetter, letter_of
-from fw_worker.dead_letters.raw_message import Call, RawMessage, read_call
+from fw_worker.dead_letters.raw_message import Call, RawMessage, named_call, read_call
 from fw_worker.outcomes import KeptOutcome
 from fw_worker.settle import settle_failure
 
@@ -152,7 +152,8 @@ class _Batch:
         death = told or infer(raw, call, topology=self.app.topology, now=now)
         if told is None and call is not None and death.cause is Cause.REJECTED:
             death = _with_stored_error(death, stored.get(call.task_id))
-        note = "" if call is None or death.is_settled else self._settle(call, death)
+        named = None if death.is_settled else named_call(raw)
+        note = "" if named is None else self._settle(named, death)
         return letter_of(raw, call, death, now=now, note=note)
 
     def _settle(self, call: Call, death: Death) -> str:

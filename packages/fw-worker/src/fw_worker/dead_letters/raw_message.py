@@ -9,6 +9,8 @@ from typing import Any, Self, cast
 from kombu import serialization
 from kombu.utils.json import dumps
 
+from fw_worker.raw import Raw
+
 _ACCEPTED = frozenset({"application/json"})
 
 
@@ -71,7 +73,26 @@ class Call:
         return text
 
 
-def read_call(raw: RawMessage) -> Call | None:
+def named_call(raw: RawMessage | Raw) -> Call | None:
+    """The call that a message names, without arguments where they cannot be read.
+
+    Somebody may wait for the result of a message that no worker can read.
+    """
+    call = read_call(raw)
+    task_id = raw.headers.get("id")
+    if call is not None or not task_id:
+        return call
+    return Call(
+        task_id=str(task_id),
+        task_name=str(raw.headers.get("task") or ""),
+        args=[],
+        kwargs={},
+        facts=raw.headers,
+        embed={},
+    )
+
+
+def read_call(raw: RawMessage | Raw) -> Call | None:
     """The call in a message; None where no worker could read one."""
     try:
         payload = serialization.loads(
