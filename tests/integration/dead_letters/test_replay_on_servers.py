@@ -18,9 +18,10 @@ from sqlalchemy import func, select
 from fw_core.attempt.failure import TaskError
 from fw_core.attempt.outcome import Cause
 from fw_core.database.tables import results
+from fw_core.headers import DEAD
 from fw_testing.services import Services, StartWorker
 from fw_worker.dead_letters.collector import collect_once
-from fw_worker.dead_letters.death import HEADER, Death
+from fw_worker.dead_letters.death import Death
 from fw_worker.dead_letters.letter import State
 
 MANY = 1000
@@ -76,7 +77,7 @@ def post(services: Services, number: int, **given: Any) -> None:
                 headers={
                     "task": "dead_tasks.work",
                     "id": f"call-{each}",
-                    HEADER: death.to_header(),
+                    DEAD: death.to_header(),
                 },
                 properties={"message_id": f"message-{each}", "delivery_mode": 2},
             )

@@ -13,6 +13,7 @@ from fw_core import GiveUp, RetryLater, RetryPolicy, current_attempt, task_frame
 from fw_core.attempt.decide import Tries
 from fw_core.attempt.outcome import GaveUp, RetryIn
 from fw_core.errors import TimedOut, WorkerDied
+from fw_core.headers import LATERS
 from fw_worker import attempts
 
 NOON = datetime(2026, 1, 1, 12, tzinfo=UTC)
@@ -215,7 +216,7 @@ def test_celerys_own_control_exceptions_are_not_retried(fw_broker, error):
     ],
 )
 def test_headers_that_make_no_sense_count_as_nothing(retries, laters, tries):
-    headers = {attempts.LATERS_HEADER: laters}
+    headers = {LATERS: laters}
 
     assert attempts.tries_of(request(retries=retries, headers=headers)) == tries
 

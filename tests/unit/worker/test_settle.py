@@ -18,10 +18,10 @@ from fw_core.attempt.outcome import Cause
 from fw_core.broker.publish import Letter, Unconfirmed
 from fw_core.client import current_app
 from fw_core.errors import ResultStoreError
-from fw_core.headers import REPLAYED
+from fw_core.headers import DEAD, REPLAYED
 from fw_worker import outcomes
 from fw_worker.again import is_in_hand
-from fw_worker.dead_letters.death import HEADER, Death
+from fw_worker.dead_letters.death import Death
 from fw_worker.earlier import MOST_STARTS
 from fw_worker.strategy import OFTEN
 
@@ -84,7 +84,7 @@ def give_back(queue: str = "default") -> None:
 
 def death_of(dead: Any) -> Death:
     [view] = [view for view in queued("fw.dead") if view.headers["id"] == dead.id]
-    death = Death.from_header(view.headers[HEADER])
+    death = Death.from_header(view.headers[DEAD])
     assert death is not None
     return death
 
@@ -579,7 +579,7 @@ def test_the_header_of_a_dead_letter_is_plain_json(fw_broker):
     fw_broker.drain()
 
     [view] = queued("fw.dead")
-    assert json.loads(view.headers[HEADER])["cause"] == "retries-spent"
+    assert json.loads(view.headers[DEAD])["cause"] == "retries-spent"
 
 
 def test_a_message_that_ended_here_and_comes_again_is_not_run_again(fw_broker, runs):

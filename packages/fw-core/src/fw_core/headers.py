@@ -4,6 +4,15 @@ from __future__ import annotations
 
 from typing import Final
 
+LATERS: Final = "fw-laters"
+"""How often a body asked for RetryLater, carried from message to message."""
+
+TRIES: Final = "fw-tries"
+"""The failed attempts so far, as JSON."""
+
+DEAD: Final = "fw-dead"
+"""On a dead letter: why, when and where the call died, as JSON."""
+
 CHECK: Final = "fw-check"
 """The same call may have been sent before: look for its result before it is run."""
 

@@ -12,20 +12,20 @@ from typing import Any
 from celery import signals
 
 from fw_core import client
-from fw_core.attempt.decide import LATERS_HEADER
 from fw_core.attempt.outcome import GaveUp, RetryIn, Succeeded
 from fw_core.broker import local
 from fw_core.broker.app import App
 from fw_core.broker.local import MessageView
 from fw_core.declare import decorator
 from fw_core.declare.registry import TASK_REGISTRY
+from fw_core.headers import DEAD, LATERS
 from fw_core.settings import read_settings
 from fw_testing.clock import VirtualClock, one_look
 from fw_testing.errors import NeverAtRest
 from fw_testing.records import DeadLetter, Message, Ran
 from fw_testing.worker import DeterministicWorker
 from fw_worker.app import create_app
-from fw_worker.dead_letters.death import HEADER, Death
+from fw_worker.dead_letters.death import Death
 from fw_worker.ended import Ended, listening
 
 RESULTS = "sqlite:///file:fw-testing?mode=memory&uri=true"
@@ -103,7 +103,7 @@ class Bench:
         self, sender: str, body: Any, headers: Any, priority: Any, routing_key: str
     ) -> None:
         """Remember a call that was published; what a worker sends again is none."""
-        if headers.get("retries") or headers.get(LATERS_HEADER):
+        if headers.get("retries") or headers.get(LATERS):
             return
         args, kwargs, _ = body
         eta = headers.get("eta")
@@ -161,7 +161,7 @@ class Bench:
     def _dead(self, view: MessageView) -> DeadLetter:
         args, kwargs = _arguments(view.body)
         task_id = str(view.headers.get("id") or "")
-        death = Death.from_header(view.headers.get(HEADER))
+        death = Death.from_header(view.headers.get(DEAD))
         return DeadLetter(
             task=str(view.headers.get("task") or ""),
             args=args,

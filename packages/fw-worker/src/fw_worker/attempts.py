@@ -14,11 +14,12 @@ from billiard.common import terminate_handler_fired
 from celery.exceptions import Ignore, Reject, Retry
 
 from fw_core.attempt.current import Attempt
-from fw_core.attempt.decide import LATERS_HEADER, Tries, decide
+from fw_core.attempt.decide import Tries, decide
 from fw_core.attempt.outcome import Cause, GaveUp, Outcome, RetryIn, Succeeded
 from fw_core.attempt.pipeline import Run, attempt
 from fw_core.broker.task import FrameworkTask
 from fw_core.errors import DeliveredTooOften, Expired
+from fw_core.headers import LATERS
 from fw_worker.earlier import MOST_STARTS, NOTHING, is_redelivered, look_up, may_have_run
 from fw_worker.ended import Ended, tell
 from fw_worker.settle import Settling, is_result_kept, patience
@@ -99,7 +100,7 @@ def decide_lost(task: FrameworkTask, request: Any, error: BaseException) -> Retr
 def tries_of(request: Any) -> Tries:
     """What a message has been through, by its headers; what makes no sense counts as nothing."""
     headers = request.headers or {}
-    return Tries(retries=_count(request.retries), laters=_count(headers.get(LATERS_HEADER)))
+    return Tries(retries=_count(request.retries), laters=_count(headers.get(LATERS)))
 
 
 def _started_too_often(task: FrameworkTask, starts: int) -> GaveUp | None:

@@ -25,7 +25,7 @@ from celery.app.task import Context
 from celery.exceptions import Reject, Retry
 from kombu.exceptions import OperationalError
 
-from fw_core.attempt.decide import LATERS_HEADER, Tries
+from fw_core.attempt.decide import Tries
 from fw_core.attempt.failure import AttemptFailed, message_of, type_name
 from fw_core.attempt.outcome import GaveUp, Outcome, RetryIn, Succeeded
 from fw_core.broker.app import App
@@ -33,12 +33,11 @@ from fw_core.broker.follow_up import following_up
 from fw_core.broker.publish import Unconfirmed
 from fw_core.broker.task import FrameworkTask
 from fw_core.errors import ResultStoreError, SendError
-from fw_core.headers import REPLAYED
+from fw_core.headers import LATERS, REPLAYED, TRIES
 from fw_core.results.backend import mark_settled
 from fw_worker import outcomes
 from fw_worker.dead_letters.bury import bury
 from fw_worker.dead_letters.death import (
-    TRIES_HEADER,
     Death,
     Try,
     tries_from_header,
@@ -156,10 +155,8 @@ class Settling:
 
     def _retry(self, outcome: RetryIn) -> Any:
         headers: dict[str, Any] = {
-            LATERS_HEADER: self._tries.laters + (not outcome.counts),
-            TRIES_HEADER: tries_to_header(
-                self._tried(outcome) if outcome.counts else self._tried()
-            ),
+            LATERS: self._tries.laters + (not outcome.counts),
+            TRIES: tries_to_header(self._tried(outcome) if outcome.counts else self._tried()),
         }
         signature = self._insist(
             lambda: self._task.send_again(
@@ -193,7 +190,7 @@ class Settling:
 
     def _tried(self, *outcomes: RetryIn | GaveUp) -> tuple[Try, ...]:
         """The failed attempts so far, and this one if it is one."""
-        before = tries_from_header((self._request.headers or {}).get(TRIES_HEADER))
+        before = tries_from_header((self._request.headers or {}).get(TRIES))
         return before + tuple(
             Try(
                 number=self._tries.attempt,

@@ -10,10 +10,11 @@ import pytest
 from fw_core.attempt.failure import TaskError
 from fw_core.attempt.outcome import Cause
 from fw_core.broker.app import App
+from fw_core.headers import DEAD
 from fw_core.settings import read_settings
 from fw_worker.dead_letters.alone import collector_app
 from fw_worker.dead_letters.collector import collect_once
-from fw_worker.dead_letters.death import HEADER, Death, Try
+from fw_worker.dead_letters.death import Death, Try
 
 
 @pytest.fixture
@@ -49,7 +50,7 @@ def die(app) -> Callable[..., None]:
                     body or b"[[7], {}, {}]",
                     content_type="application/json",
                     content_encoding="utf-8",
-                    headers={"task": task, "id": call, HEADER: death.to_header()},
+                    headers={"task": task, "id": call, DEAD: death.to_header()},
                     properties={"message_id": f"message-{call}"},
                 )
                 channel.basic_publish(message, app.topology.dead, "default")

@@ -15,12 +15,13 @@ from fw_core.attempt.outcome import Cause
 from fw_core.broker import local
 from fw_core.broker.app import App
 from fw_core.database.engine import close_connections
+from fw_core.headers import DEAD
 from fw_core.settings import read_settings
 from fw_testing.clock import VirtualClock
 from fw_worker.dead_letters import table
 from fw_worker.dead_letters.alone import collector_app
 from fw_worker.dead_letters.collector import collect_once
-from fw_worker.dead_letters.death import HEADER, Death, Try
+from fw_worker.dead_letters.death import Death, Try
 from fw_worker.dead_letters.letter import DeadLetter, State
 from fw_worker.dead_letters.table import Filter
 
@@ -74,7 +75,7 @@ class World:
         raw = body if isinstance(body, bytes) else json.dumps(body or [[7], {}, {}]).encode()
         known = {"task": task, "id": call}
         given = {name: value for name, value in known.items() if value is not None}
-        given |= {HEADER: death.to_header()} if death else {}
+        given |= {DEAD: death.to_header()} if death else {}
         if message is not None:
             properties["message_id"] = message
         prepared = self.channel.prepare_message(

@@ -22,9 +22,6 @@ from fw_core.errors import (
     WorkerDied,
 )
 
-LATERS_HEADER = "fw-laters"
-"""How often a body asked for RetryLater, carried from message to message."""
-
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Tries:

@@ -9,8 +9,8 @@ from typing import Any
 
 from kombu.utils.json import object_hook
 
-from fw_core.attempt.decide import LATERS_HEADER
 from fw_core.attempt.failure import AttemptFailed, TaskError, describe
+from fw_core.headers import LATERS
 
 SUCCESS = "SUCCESS"
 FAILURES = frozenset({"FAILURE", "REVOKED"})
@@ -139,5 +139,5 @@ def _attempts(request: Any) -> int:
     if not getattr(request, "hostname", None):
         return 0
     headers = getattr(request, "headers", None) or {}
-    laters = headers.get(LATERS_HEADER) if isinstance(headers, dict) else 0
+    laters = headers.get(LATERS) if isinstance(headers, dict) else 0
     return int(getattr(request, "retries", 0) or 0) + int(laters or 0) + 1

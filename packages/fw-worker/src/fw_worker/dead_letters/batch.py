@@ -18,11 +18,12 @@ from fw_core.attempt.failure import AttemptFailed, cut_end
 from fw_core.attempt.outcome import Cause
 from fw_core.broker.app import App
 from fw_core.errors import ResultStoreError, SendError
+from fw_core.headers import DEAD
 from fw_core.results.rows import FAILURES, ResultRow
 from fw_worker import outcomes
 from fw_worker.dead_letters import table
 from fw_worker.dead_letters.context import context_of
-from fw_worker.dead_letters.death import HEADER, Death
+from fw_worker.dead_letters.death import Death
 from fw_worker.dead_letters.inference import infer
 from fw_worker.dead_letters.letter import DeadLetter, letter_of
 from fw_worker.dead_letters.raw_message import Call, RawMessage, named_call, read_call
@@ -148,7 +149,7 @@ class _Batch:
     def _dead(self, raw: RawMessage, stored: dict[str, ResultRow]) -> DeadLetter:
         call = read_call(raw)
         now = self.app.now()
-        told = Death.from_header(raw.headers.get(HEADER))
+        told = Death.from_header(raw.headers.get(DEAD))
         death = told or infer(raw, call, topology=self.app.topology, now=now)
         if told is None and call is not None and death.cause is Cause.REJECTED:
             death = _with_stored_error(death, stored.get(call.task_id))
@@ -172,7 +173,7 @@ class _Batch:
 
     def _stored_results(self, dead: Sequence[Any]) -> dict[str, ResultRow]:
         """The results of the calls whose messages do not say how they died."""
-        silent = [m for m in dead if Death.from_header((m.headers or {}).get(HEADER)) is None]
+        silent = [m for m in dead if Death.from_header((m.headers or {}).get(DEAD)) is None]
         ids = {str((m.headers or {}).get("id") or "") for m in silent} - {""}
         if not ids:
             return {}

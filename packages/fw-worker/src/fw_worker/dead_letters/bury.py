@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from fw_core.broker.app import App
 from fw_core.broker.publish import Letter
-from fw_worker.dead_letters.death import HEADER, Death
+from fw_core.headers import DEAD
+from fw_worker.dead_letters.death import Death
 from fw_worker.raw import Raw
 
 
@@ -22,7 +23,7 @@ def bury(app: App, raw: Raw, death: Death) -> None:
         body=raw.body,
         content_type=raw.content_type,
         content_encoding=raw.content_encoding,
-        headers={**raw.headers, HEADER: death.to_header()},
+        headers={**raw.headers, DEAD: death.to_header()},
         properties=raw.properties,
     )
     with app.producer_or_acquire() as producer:

@@ -14,8 +14,6 @@ from typing import Any, Self, cast
 from fw_core.attempt.failure import TaskError, cut_end, cut_middle
 from fw_core.attempt.outcome import Cause
 
-HEADER = "fw-dead"
-
 _MESSAGE_BYTES = 4 * 1024
 _TRACEBACK_BYTES = 32 * 1024  # all headers of a message share one frame of 128 KiB
 _TRY_BYTES = 200
@@ -100,9 +98,6 @@ class Death:
 
 
 _PLAIN = ("cause", "reason", "attempts", "queue", "worker", "is_settled")
-
-TRIES_HEADER = "fw-tries"
-"""The failed attempts so far, carried from message to message."""
 
 
 def tries_to_header(tries: tuple[Try, ...]) -> str:

@@ -8,14 +8,12 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from fw_core.attempt.decide import LATERS_HEADER
 from fw_core.broker.amqp import BROKER_DEATH_HEADERS
-from fw_core.headers import REPLAYED
+from fw_core.headers import DEAD, LATERS, REPLAYED, TRIES
 from fw_core.results.rows import SUCCESS, ResultRow, decode
-from fw_worker.dead_letters.death import HEADER, TRIES_HEADER
 from fw_worker.dead_letters.letter import DeadLetter, State
 
-_LEFT_BEHIND = BROKER_DEATH_HEADERS | {HEADER, TRIES_HEADER, LATERS_HEADER}
+_LEFT_BEHIND = BROKER_DEATH_HEADERS | {DEAD, TRIES, LATERS}
 _KEPT_PROPERTIES = (
     "correlation_id", "reply_to", "priority", "timestamp", "type", "app_id",
 )  # fmt: skip
