@@ -162,7 +162,7 @@ def tests(session: nox.Session) -> None:
     if session.python == NEWEST:
         session.run("coverage", "erase", env={"COVERAGE_FILE": str(ROOT / ".coverage")})
         elsewhere = ("--ignore=tests/docs", "--ignore=tests/image")  # sessions of their own
-        everything = ("-m", "not fw_services", *elsewhere, f"--ignore={UNTRACED}")
+        everything = ("-n", "2", "-m", "not fw_services", *elsewhere, f"--ignore={UNTRACED}")
         _pytest(session, *everything, covered=True)
         if not session.posargs:
             _pytest(session, UNTRACED)
@@ -210,7 +210,7 @@ def lowest(session: nox.Session) -> None:
     )
     tools = nox.project.dependency_groups(nox.project.load_toml("pyproject.toml"), "test")
     session.install("--quiet", *tools)
-    _pytest(session, "-m", "not fw_services", "tests/unit", "packages")
+    _pytest(session, "-n", "2", "-m", "not fw_services", "tests/unit", "packages")
 
 
 @nox.session(python=OLDEST)
