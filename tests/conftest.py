@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Iterator
 
 import pytest
@@ -13,6 +14,16 @@ from fw_core.declare import decorator
 # A busy machine is no failure; whether something is fast is measured in benchmarks/.
 settings.register_profile("fw", deadline=None)
 settings.load_profile("fw")
+
+
+@pytest.fixture(autouse=True)
+def log_as_before() -> Iterator[None]:
+    """A command or a worker that runs in this process takes over its log."""
+    root = logging.getLogger()
+    handlers, level = root.handlers[:], root.level
+    yield
+    root.handlers[:] = handlers
+    root.setLevel(level)
 
 
 @pytest.fixture

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Callable, Iterator
 from types import SimpleNamespace
 from typing import Any
@@ -71,8 +72,12 @@ def app() -> Iterator[Celery]:
 @pytest.fixture(scope="module")
 def tasks(app: Celery) -> Iterator[Tasks]:
     tasks = make_tasks(app)
+    root = logging.getLogger()
+    handlers, level = root.handlers[:], root.level
     with start_worker(app, pool="solo", perform_ping_check=False, loglevel="CRITICAL"):
         yield tasks
+    root.handlers[:] = handlers  # the worker took over the log of this process
+    root.setLevel(level)
 
 
 def two(t: Tasks) -> list[Any]:

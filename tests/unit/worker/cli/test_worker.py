@@ -2,19 +2,7 @@
 
 from __future__ import annotations
 
-import logging
-
 import pytest
-
-
-@pytest.fixture(autouse=True)
-def _log_as_before():
-    """The command takes over the log of its process."""
-    root = logging.getLogger()
-    before, level = root.handlers[:], root.level
-    yield
-    root.handlers[:] = before
-    root.setLevel(level)
 
 
 @pytest.mark.parametrize("command", ["worker", "dev"])
