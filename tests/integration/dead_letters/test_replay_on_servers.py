@@ -174,6 +174,22 @@ def test_a_replay_taken_up_sends_what_was_under_way_again_and_each_runs_once(
     assert letters(fw_services.app, State.DEAD, State.REPLAYING) == []
 
 
+def test_two_replays_at_once_send_each_letter_once(
+    fw_services: Services, fw: Fw, tmp_path: Path
+) -> None:
+    post(fw_services, 300, place=tmp_path)
+    with fw_services.app.connection_for_read() as connection:
+        collect_once(fw_services.app, connection)
+
+    both = [fw("dead", "replay", "--all", "--yes") for _ in range(2)]
+    for command in both:
+        command.communicate()
+
+    assert 0 in {command.returncode for command in both}
+    assert fw_services.count("default") == 300
+    assert letters(fw_services.app, State.DEAD, State.REPLAYING) == []
+
+
 COLLECTOR = """
 import os, signal, sys
 from fw_worker.dead_letters import collector

@@ -505,6 +505,17 @@ class UnknownDeadLetter(FrameworkError, KeyError):  # noqa: N818 - reads as what
         )
 
 
+class ReplayRunning(FrameworkError):  # noqa: N818 - reads as what happened
+    """Dead letters are being replayed by another command."""
+
+    def __init__(self) -> None:
+        super().__init__(
+            "Another replay of dead letters is under way.",
+            "Two at once would send the same letters twice.",
+            "wait until it has ended, then look what is left: fw dead list",
+        )
+
+
 # Raised when a result is read.
 
 

@@ -13,6 +13,7 @@ from fw_core.attempt.failure import TaskError
 from fw_core.attempt.outcome import Cause
 from fw_core.broker.topology import DELIVERY_LIMIT
 from fw_core.errors import NotSent
+from fw_core.headers import DEAD, TRIES
 from fw_worker.dead_letters import batch
 from fw_worker.dead_letters.batch import keep
 from fw_worker.outcomes import KeptOutcome
@@ -392,3 +393,43 @@ def test_starts_are_pruned_after_a_week(world):
     assert (
         database.statement(lambda c: c.scalar(select(func.count(starts.c.starts))), timeout=1) == 0
     )
+
+
+@pytest.mark.parametrize(
+    "given",
+    [
+        {"headers": {DEAD: "[" * 60_000}},
+        {"headers": {TRIES: "[" * 60_000}},
+        {"call": "a\0b"},
+        {"call": ["no", {"text": 1}]},
+    ],
+)
+def test_whatever_a_stranger_wrote_the_others_are_collected(world, given):
+    world.send(message="odd", **given)
+    for number in range(3):
+        world.send(message=str(number), death=world.death())
+
+    world.collect()
+
+    assert len(world.letters()) == 4
+    assert world.waiting("fw.dead") == []
+
+
+def test_a_message_that_breaks_the_reading_is_kept_as_it_came(world, monkeypatch):
+    real = batch.infer
+
+    def infer(raw, *rest, **options):
+        if raw.properties["message_id"] == "odd":
+            raise ZeroDivisionError("nobody thought of it")
+        return real(raw, *rest, **options)
+
+    monkeypatch.setattr(batch, "infer", infer)
+    world.send([[8], {}, {}], message="odd")
+    world.send(message="even")
+
+    world.collect()
+
+    odd, even = sorted(world.letters(), key=lambda letter: letter.dead_id, reverse=True)
+    assert (odd.cause, odd.error_type) == ("unreadable", "ZeroDivisionError")
+    assert odd.body == b"[[8], {}, {}]"
+    assert even.cause != "unreadable"

@@ -8,7 +8,7 @@ import pytest
 
 from fw_core.errors import NotSent, ResultStoreError
 from fw_worker.dead_letters import batch
-from fw_worker.dead_letters.collector import Collector
+from fw_worker.dead_letters.collector import BATCH, IDLE_SECONDS, Collector, _Held
 
 
 class Stop(SystemExit):
@@ -87,3 +87,21 @@ def test_a_lost_broker_is_connected_to_again(world, run, monkeypatch):
     monkeypatch.setattr(Collector, "turn", turn)
     run(lambda: world.waiting("fw.dead") == [])
     assert len(world.letters()) == 1
+
+
+def test_while_the_database_is_away_a_full_inbox_waits(world, monkeypatch):
+    """It would turn as fast as the processor lets it."""
+    collector = Collector(world.app, monotonic=lambda: 10.0)
+    collector._not_before = 20.0
+    collector._inbox = [_Held(None, is_dead=True) for _ in range(2 * BATCH)]
+    waited = []
+
+    class Silent:
+        heartbeat = 0
+
+        def drain_events(self, timeout):
+            waited.append(timeout)
+            raise TimeoutError
+
+    assert collector.turn(Silent()) is None
+    assert waited == [IDLE_SECONDS]

@@ -5,11 +5,12 @@ from __future__ import annotations
 import pytest
 
 from fw_core.attempt.outcome import Cause
-from fw_core.errors import BrokerUnreachable, OptionError, UnknownDeadLetter
+from fw_core.errors import BrokerUnreachable, OptionError, ReplayRunning, UnknownDeadLetter
 from fw_core.headers import REPLAYED
 from fw_worker.dead_letters import sending_again
 from fw_worker.dead_letters.choice import Choice
 from fw_worker.dead_letters.discarding import discard
+from fw_worker.dead_letters.one_at_a_time import one_replay
 from fw_worker.dead_letters.sending_again import replay, uncollected
 from fw_worker.dead_letters.table import Filter
 
@@ -316,3 +317,15 @@ def test_a_header_of_bytes_comes_back_as_bytes(world, dead):
     dead(headers={"when": b"\x00\xff"})
     replay(world.app, ALL)
     assert world.waiting("mail")[0]["when"] == b"\x00\xff"
+
+
+def test_a_second_replay_is_refused_while_one_is_under_way(world, dead):
+    """It would send the same letters a second time."""
+    dead(3)
+
+    with one_replay(world.app), pytest.raises(ReplayRunning):
+        replay(world.app, ALL)
+
+    assert states(world) == ["dead"] * 3
+    replay(world.app, ALL)
+    assert states(world) == ["replayed"] * 3

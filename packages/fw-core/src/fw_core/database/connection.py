@@ -59,7 +59,7 @@ class Database:
         for wait in _waits():
             try:
                 return attempt()
-            except (SQLAlchemyError, OSError) as error:
+            except (SQLAlchemyError, OSError, ValueError) as error:  # the driver's own: a NUL
                 if not can_pass(error) or self._monotonic() + wait > deadline:
                     raise store_error(self.url, error) from None
             self._sleep(wait)

@@ -114,10 +114,28 @@ class _Batch:
         except _MAY_PASS as error:
             self.kept.left.append((message, _said(error)))
             return []
+        except DatabaseAway:
+            raise
+        except Exception as error:
+            # Whatever a stranger wrote into this one, the others must not wait for it.
+            _logger.exception("A dead letter cannot be read and is kept as it came")
+            letter = self._as_it_came(message, error)
         if letter is None:
             self.kept.done.append(message)
             return []
         return [(message, letter)]
+
+    def _as_it_came(self, message: Any, error: Exception) -> DeadLetter:
+        raw = RawMessage.of(message)
+        death = Death(
+            cause=Cause.UNREADABLE,
+            reason="what the message says of itself cannot be read",
+            error=AttemptFailed.of(error).error,
+            at=self.app.now(),
+            attempts=0,
+            queue=raw.routing_key.removeprefix(self.app.topology.prefix),
+        )
+        return letter_of(raw, None, death, now=self.app.now(), note=_said(error))
 
     def _outcome(self, raw: RawMessage) -> DeadLetter | None:
         """Store an outcome; one that can never be stored becomes a dead letter."""
@@ -174,7 +192,8 @@ class _Batch:
     def _stored_results(self, dead: Sequence[Any]) -> dict[str, ResultRow]:
         """The results of the calls whose messages do not say how they died."""
         silent = [m for m in dead if Death.from_header((m.headers or {}).get(DEAD)) is None]
-        ids = {str((m.headers or {}).get("id") or "") for m in silent} - {""}
+        # An id that no database could keep is nobody's.
+        ids = {cut_end(str((m.headers or {}).get("id") or ""), 500) for m in silent} - {""}
         if not ids:
             return {}
         try:

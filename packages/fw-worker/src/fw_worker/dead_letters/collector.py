@@ -16,10 +16,11 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
-from functools import partial
+from functools import cached_property, partial
 from typing import Any, NoReturn
 
 from kombu import Consumer
+from kombu.exceptions import OperationalError
 
 from fw_core.broker.app import App
 from fw_core.broker.publish import short
@@ -108,15 +109,24 @@ class Collector:
                     while True:
                         self.turn(connection)
                         pruning.run_if_due()
-            except Exception as error:  # noqa: BLE001 - no outage may end it
+            except Exception as error:
                 self._inbox.clear()  # the broker delivers them again
                 pause = min(2 * pause or 1.0, 5.0)
-                _logger.warning(
-                    "The collector of dead letters lost the broker %s (%s); it connects again",
-                    safe_url(self.app.broker_url),
-                    short(error),
-                )
+                if isinstance(error, self._broker_errors):
+                    _logger.warning(
+                        "The collector of dead letters lost the broker %s (%s); it connects again",
+                        safe_url(self.app.broker_url),
+                        short(error),
+                    )
+                else:
+                    _logger.exception("The collector of dead letters failed; it begins again")
                 self._sleep(pause)
+
+    @cached_property
+    def _broker_errors(self) -> tuple[type[Exception], ...]:
+        connection: Any = self.app.connection_for_read()
+        errors = (*connection.connection_errors, *connection.channel_errors)
+        return (*errors, OperationalError, OSError)
 
     def turn(self, connection: Any) -> Kept | None:
         """Take what is there, or wait a second for it, and keep it."""
@@ -152,7 +162,7 @@ class Collector:
             self._failures += 1
             pause = _pause(self._failures)
             self._not_before = now + pause
-            _logger.warning("Dead letters stay with the broker for %.0f s: %s", pause, kept.away)
+            _logger.warning("Dead letters stay with the broker for %.1f s: %s", pause, kept.away)
             return
         self._failures = 0
         why = {id(message): reason for message, reason in kept.left}
@@ -195,7 +205,11 @@ class Collector:
     def _fill(self, connection: Any) -> None:
         now = self.monotonic()
         ready = sum(held.not_before <= now for held in self._inbox)
-        patience = IDLE_SECONDS if not ready or now < self._not_before else 0.01
+        if now < self._not_before:  # nothing can be kept now, however much is here
+            with contextlib.suppress(TimeoutError):
+                connection.drain_events(timeout=IDLE_SECONDS)
+            return
+        patience = 0.01 if ready else IDLE_SECONDS
         with contextlib.suppress(TimeoutError):
             while ready < BATCH:
                 connection.drain_events(timeout=patience)

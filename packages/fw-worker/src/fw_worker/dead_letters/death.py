@@ -93,7 +93,7 @@ class Death:
                 at=datetime.fromisoformat(facts["at"]),
                 tries=tries_from_header(json.dumps(facts["tries"])),
             )
-        except (TypeError, ValueError, KeyError):
+        except (TypeError, ValueError, KeyError, RecursionError):
             return None
 
 
@@ -118,5 +118,5 @@ def tries_from_header(text: Any) -> tuple[Try, ...]:
             Try(number=int(number), at=datetime.fromisoformat(at), error=str(error), worker=worker)
             for number, at, error, worker in cast("list[Any]", json.loads(text))
         )
-    except (TypeError, ValueError):
+    except (TypeError, ValueError, RecursionError):
         return ()

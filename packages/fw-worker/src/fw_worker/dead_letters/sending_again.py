@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -22,6 +22,7 @@ from fw_core.urls import safe_url
 from fw_worker.dead_letters import table
 from fw_worker.dead_letters.choice import Choice
 from fw_worker.dead_letters.letter import DeadLetter
+from fw_worker.dead_letters.one_at_a_time import one_replay
 from fw_worker.dead_letters.replay import Refused, Sending, decide, message_of
 
 ROUND = 100
@@ -65,8 +66,22 @@ def replay(
     Raises:
         UnknownDeadLetter: an id is that of none.
         BrokerUnreachable: the broker does not answer, or refused a message.
+        ReplayRunning: another replay is under way.
         ResultStoreError: the database does not answer.
     """
+    with nullcontext() if is_dry else one_replay(app):
+        return _replay(app, choice, to=to, rate=rate, is_dry=is_dry, sleep=sleep)
+
+
+def _replay(
+    app: App,
+    choice: Choice,
+    *,
+    to: str | None,
+    rate: float | None,
+    is_dry: bool,
+    sleep: Callable[[float], None],
+) -> Replayed:
     report = Replayed()
     queues = _Queues(app)
     for letters in choice.pages(app):
