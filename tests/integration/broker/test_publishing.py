@@ -16,7 +16,7 @@ from tcp_proxy import proxied
 
 from fw_core import MaybeSent, NotSent, SendError, client
 from fw_core.broker.app import App, create_app
-from fw_core.broker.publish import Unconfirmed
+from fw_core.broker.publish import Letter, Unconfirmed
 from fw_core.broker.topology import Declared
 from fw_core.broker.window import Window
 from fw_core.declare.registry import TASK_REGISTRY
@@ -101,16 +101,38 @@ def test_a_message_that_no_queue_takes_is_not_counted_as_confirmed(fw_services: 
 
     in_bulk.delay()
     app = fw_services.app
-    letter = app.amqp.letter(
-        queue="nowhere", due=None, body="[[], {}, {}]", content_type="application/json",
-        content_encoding="utf-8", headers={"id": "lost"}, properties={"correlation_id": "lost"},
-    )  # fmt: skip
+    lost = _foreign(app, queue="nowhere", headers={"id": "lost"}, correlation_id="another")
+    queued = _foreign(app, queue="bulk", headers={"id": "lost"}, correlation_id="lost")
     with app.producer_or_acquire() as producer:
         window = Window(producer, Nothing(app.topology), 4)
-        with pytest.raises(Unconfirmed, match="no queue takes it"), window:
-            window.publish(letter)
-    assert window.refused == {"lost": "no queue takes it"}
-    assert not window.confirmed
+        with pytest.raises(Unconfirmed, match="no queue takes it") as raised, window:
+            window.publish(lost)
+            window.publish(queued)
+    assert raised.value.refused == [lost]
+    assert raised.value.confirmed == [queued]
+    assert not raised.value.in_doubt
+
+
+def test_messages_without_an_id_of_a_call_are_all_sent_again_when_a_connection_is_lost(
+    fw_services: Services,
+) -> None:
+    """Celery's first protocol keeps the id in the body: each message is one of its own."""
+    with proxied(fw_services.broker_url) as (proxy, url), _sending_to(url) as app:
+        in_bulk.delay()
+        letters = [
+            _foreign(app, queue="bulk", headers={}, body=f'{{"id": "old-{n}"}}') for n in range(10)
+        ]
+        with (
+            app.producer_or_acquire() as producer,
+            Window(producer, app.amqp.declared, 4) as window,
+        ):
+            proxy.freeze()
+            for letter in letters:
+                window.publish(letter)
+            assert proxy.wait_until_swallowed(4)
+            proxy.cut()
+    assert window.confirmed == letters
+    assert fw_services.count("bulk") == 11
 
 
 def test_a_queue_deleted_behind_its_back_is_declared_again(fw_services: Services) -> None:
@@ -280,6 +302,20 @@ def test_a_database_that_is_down_does_not_stop_a_call(fw_services: Services) -> 
         in_bulk.delay()
         assert time.monotonic() - started < 0.5
     assert fw_services.count("bulk") == 2
+
+
+def _foreign(
+    app: App, *, queue: str, headers: dict[str, Any], body: str = "[[], {}, {}]", **properties: Any
+) -> Letter:
+    return app.amqp.letter(
+        queue=queue,
+        due=None,
+        body=body,
+        content_type="application/json",
+        content_encoding="utf-8",
+        headers=headers,
+        properties=properties,
+    )
 
 
 def _ids_in(services: Services, queue: str) -> set[str]:

@@ -282,15 +282,13 @@ class FrameworkAMQP(AMQP):  # type: ignore[misc]
         """Publish several messages and wait for all of their confirms.
 
         Raises:
-            Unconfirmed: not every one was confirmed.
+            Unconfirmed: not every one was confirmed; holds those that were, those in doubt and
+                those that were refused.
         """
-        if self.app.is_local:
+        round_ = self._new_round(producer)
+        with round_:
             for letter in letters:
-                self.post(producer, letter)
-            return
-        with Window(producer, self.declared, self.app.settings.send_timeout) as window:
-            for letter in letters:
-                window.publish(letter)
+                round_.publish(letter)
 
     @contextmanager
     def one_round(self, producer: Any, calls: Mapping[str, str]) -> Iterator[None]:
@@ -303,11 +301,7 @@ class FrameworkAMQP(AMQP):  # type: ignore[misc]
         Raises:
             NotSent, MaybeSent: not every call was confirmed; says which were.
         """
-        round_: LocalRound | Window
-        if self.app.is_local:
-            round_ = LocalRound(lambda letter: self.post(producer, letter))
-        else:
-            round_ = Window(producer, self.declared, self.app.settings.send_timeout)
+        round_ = self._new_round(producer)
         try:
             with round_:
                 token = _round.set(round_)
@@ -317,8 +311,16 @@ class FrameworkAMQP(AMQP):  # type: ignore[misc]
                     _round.reset(token)
         except Unconfirmed as error:
             raise self._send_error(
-                error, calls, confirmed=round_.confirmed, in_doubt=round_.in_doubt
+                error,
+                calls,
+                confirmed={str(letter.headers["id"]) for letter in round_.confirmed},
+                in_doubt={str(letter.headers["id"]) for letter in round_.in_doubt},
             ) from error
+
+    def _new_round(self, producer: Any) -> Round:
+        if self.app.is_local:
+            return LocalRound(lambda letter: self.post(producer, letter))
+        return Window(producer, self.declared, self.app.settings.send_timeout)
 
     def _queue_name(self, queue: Any, routing_key: str | None) -> str:
         if queue is not None:

@@ -7,6 +7,7 @@ too early. Nothing here knows tasks; it knows queues, waits and confirms.
 from __future__ import annotations
 
 import time
+from collections.abc import Sequence
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass, field
 from typing import Any
@@ -60,20 +61,35 @@ class Unconfirmed(Exception):  # noqa: N818 - reads as what happened
         maybe: Whether it may be queued all the same.
         cause: Why, in a few words, without secrets.
         fix: What would mend it, where the cause tells; empty: look at the broker.
+        confirmed: Of a round, the messages that are queued, in their order.
+        in_doubt: Those that may be queued.
+        refused: Those that the broker did not take. What is in none of the three never left.
     """
 
-    def __init__(self, cause: str, *, maybe: bool, fix: str = "") -> None:
+    def __init__(
+        self,
+        cause: str,
+        *,
+        maybe: bool,
+        fix: str = "",
+        confirmed: Sequence[Letter] = (),
+        in_doubt: Sequence[Letter] = (),
+        refused: Sequence[Letter] = (),
+    ) -> None:
         self.cause = cause
         self.maybe = maybe
         self.fix = fix
-        super().__init__(cause, maybe, fix)
+        self.confirmed = list(confirmed)
+        self.in_doubt = list(in_doubt)
+        self.refused = list(refused)
+        super().__init__(cause)
 
     def __reduce__(self) -> tuple[Any, ...]:
-        return _unconfirmed, (self.cause, self.maybe, self.fix)
+        return _unconfirmed, (self.cause, dict(vars(self)))
 
 
-def _unconfirmed(cause: str, maybe: bool, fix: str) -> Unconfirmed:
-    return Unconfirmed(cause, maybe=maybe, fix=fix)
+def _unconfirmed(cause: str, known: dict[str, Any]) -> Unconfirmed:
+    return Unconfirmed(**{"cause": cause, **known})
 
 
 def publish(producer: Any, letter: Letter, *, declared: Declared, deadline: float) -> None:

@@ -13,6 +13,25 @@ from fw_core.broker.publish import Letter, Unconfirmed
 class Round(Protocol):
     """Takes messages, and knows which of them are queued."""
 
+    @property
+    def confirmed(self) -> list[Letter]:
+        """The messages that are queued."""
+        ...
+
+    @property
+    def in_doubt(self) -> list[Letter]:
+        """The messages that may be queued."""
+        ...
+
+    def __enter__(self) -> Self: ...
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None: ...
+
     def publish(self, letter: Letter) -> None:
         """Publish a message of the round."""
         ...
@@ -23,13 +42,13 @@ class LocalRound:
     """A round on one machine, where a message is stored when it has been published.
 
     Attributes:
-        confirmed: The ids of calls that are stored.
-        in_doubt: The ids of calls that may be.
+        confirmed: The messages that are stored.
+        in_doubt: The messages that may be.
     """
 
     post: Callable[[Letter], None]
-    confirmed: set[str] = field(default_factory=set)
-    in_doubt: set[str] = field(default_factory=set)
+    confirmed: list[Letter] = field(default_factory=list)
+    in_doubt: list[Letter] = field(default_factory=list)
 
     def __enter__(self) -> Self:
         return self
@@ -40,14 +59,13 @@ class LocalRound:
         Raises:
             Unconfirmed: it could not be stored.
         """
-        task_id = str(letter.headers.get("id"))
         try:
             self.post(letter)
         except Unconfirmed as error:
-            if error.maybe:
-                self.in_doubt.add(task_id)
+            (self.in_doubt if error.maybe else error.refused).append(letter)
+            error.confirmed, error.in_doubt = list(self.confirmed), list(self.in_doubt)
             raise
-        self.confirmed.add(task_id)
+        self.confirmed.append(letter)
 
     def __exit__(
         self,

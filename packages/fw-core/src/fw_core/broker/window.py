@@ -5,6 +5,9 @@ messages are on their way at a time, and the round ends when the broker has conf
 Confirms are numbered from 1 on each channel (RabbitMQ, "Publisher Confirms"), so a round has a
 channel of its own.
 
+A message is known here by its place in the round: the id of its call may stand in its body alone.
+What the broker returns is known by its ``message_id``.
+
 What can be mended is mended while time is left: a lost connection is made anew and what it owed
 is sent again under the same ids; a queue or an exchange that was deleted is declared again.
 """
@@ -12,6 +15,7 @@ is sent again under the same ids; a queue or an exchange that was deleted is dec
 from __future__ import annotations
 
 import time
+import uuid
 from collections import OrderedDict, deque
 from contextlib import suppress
 from dataclasses import dataclass, field
@@ -36,6 +40,19 @@ from fw_core.errors import FrameworkError
 WINDOW = 500
 
 
+@dataclass(slots=True, eq=False)
+class _Sent:
+    """What became of a message of the round."""
+
+    letter: Letter
+    message_id: str
+    is_confirmed: bool = False
+    is_in_doubt: bool = False  # it was on a connection when that was lost
+    is_returned: bool = False  # and its confirm, which means nothing, is to come
+    is_redeclared: bool = False
+    refusal: str = ""
+
+
 @dataclass(slots=True)
 class Window:
     """One confirmed round on RabbitMQ; use it as a context.
@@ -47,30 +64,37 @@ class Window:
 
     Attributes:
         owed: What has been published and not confirmed, oldest first.
-        confirmed: The ids of calls that have been confirmed.
-        refused: The ids of calls that were refused, and why.
-        doubted: The ids of calls that were on a connection when it was lost.
     """
 
     producer: Any
     declared: Declared
     seconds: float
-    owed: OrderedDict[int, Letter] = field(default_factory=OrderedDict)
-    confirmed: set[str] = field(default_factory=set)
-    refused: dict[str, str] = field(default_factory=dict)
-    doubted: set[str] = field(default_factory=set)
-    _again: deque[Letter] = field(default_factory=deque)
-    _returned: set[str] = field(default_factory=set)
-    _redeclared: set[str] = field(default_factory=set)
+    owed: OrderedDict[int, _Sent] = field(default_factory=OrderedDict)
+    _all: list[_Sent] = field(default_factory=list)
+    _again: deque[_Sent] = field(default_factory=deque)
     _channel: Any = None
     _published: int = 0
     _deadline: float = 0.0
 
     @property
-    def in_doubt(self) -> set[str]:
-        """The ids of calls that may be queued and were not confirmed."""
-        owed = {_id(letter) for letter in self.owed.values()}
-        return (owed | self.doubted) - self.confirmed
+    def confirmed(self) -> list[Letter]:
+        """The messages that are queued."""
+        return [sent.letter for sent in self._all if sent.is_confirmed]
+
+    @property
+    def in_doubt(self) -> list[Letter]:
+        """The messages that may be queued and were not confirmed."""
+        owed = set(self.owed.values())
+        return [
+            sent.letter
+            for sent in self._all
+            if not sent.is_confirmed and (sent.is_in_doubt or sent in owed)
+        ]
+
+    @property
+    def refused(self) -> list[Letter]:
+        """The messages that the broker did not take, and has nowhere."""
+        return [sent.letter for sent in self._all if sent.refusal and not sent.is_in_doubt]
 
     def __enter__(self) -> Self:
         self._progress()
@@ -84,7 +108,7 @@ class Window:
                 self._open()
             except Exception as error:
                 self._drop()
-                raise Unconfirmed(short(error), maybe=False, fix=fix_of(error)) from error
+                raise self._unconfirmed(short(error), fix_of(error)) from error
         return self
 
     def publish(self, letter: Letter) -> None:
@@ -93,7 +117,10 @@ class Window:
         Raises:
             Unconfirmed: the connection could not be made anew, or the broker is silent.
         """
-        self._again.append(letter)
+        message_id = letter.properties.get("message_id") or str(uuid.uuid4())
+        sent = _Sent(letter, str(message_id))
+        self._all.append(sent)
+        self._again.append(sent)
         if not self.owed:  # nothing is owed, so the broker is not silent
             self._progress()
         elif time.monotonic() >= self._deadline:  # who sends was busy; an answer may lie here
@@ -113,9 +140,9 @@ class Window:
         self._work(most_owed=0)
         with suppress(Exception), answering_within(self.producer.connection, self.seconds):
             self._channel.close()
-        if self.refused:
-            cause = next(iter(self.refused.values()))
-            raise Unconfirmed(cause, maybe=bool(self.in_doubt), fix=fix_of(cause))
+        cause = next((sent.refusal for sent in self._all if sent.refusal), "")
+        if cause:
+            raise self._unconfirmed(cause, fix_of(cause))
 
     def _work(self, *, most_owed: int) -> None:
         """Publish what is to be published and wait until no more than so many are owed."""
@@ -131,7 +158,8 @@ class Window:
             except Exception as error:  # noqa: BLE001 - sorted out there
                 self._mend(error)
 
-    def _put(self, letter: Letter) -> None:
+    def _put(self, sent: _Sent) -> None:
+        letter = sent.letter
         connection = self.producer.connection
         with answering_within(connection, self._left()):
             self.declared.ensure(
@@ -148,10 +176,10 @@ class Window:
             content_type=letter.content_type,
             content_encoding=letter.content_encoding,
             headers=letter.headers,
-            properties={**properties, "delivery_mode": 2},
+            properties={**properties, "delivery_mode": 2, "message_id": sent.message_id},
         )
         self._published += 1
-        self.owed[self._published] = letter
+        self.owed[self._published] = sent
         with answering_within(connection, self._left()):
             self._channel._basic_publish(
                 message, exchange=letter.exchange, routing_key=letter.queue, mandatory=True
@@ -176,11 +204,8 @@ class Window:
         ) and not isinstance(error, (TimeoutError, AccessRefused, IrrecoverableChannelError))
         if not (gone or lost) or time.monotonic() >= self._deadline:
             self._drop()
-            raise Unconfirmed(
-                "no confirm in time" if isinstance(error, TimeoutError) else short(error),
-                maybe=bool(self.in_doubt),
-                fix=fix_of(error),
-            ) from error
+            cause = "no confirm in time" if isinstance(error, TimeoutError) else short(error)
+            raise self._unconfirmed(cause, fix_of(error)) from error
         if lost:
             self._drop()
         else:
@@ -191,21 +216,29 @@ class Window:
             except Exception as again:
                 self._drop()
                 if time.monotonic() + 0.2 >= self._deadline:
-                    raise Unconfirmed(
-                        short(again), maybe=bool(self.in_doubt), fix=fix_of(again)
-                    ) from again
+                    raise self._unconfirmed(short(again), fix_of(again)) from again
                 time.sleep(0.2)
             else:
                 return
 
     def _doubt(self) -> None:
         """What the channel owed is sent again, and may then be queued twice under one id."""
-        waiting = {_id(letter) for letter in self._again}
-        letters = [letter for letter in self.owed.values() if _id(letter) not in waiting]
-        self.doubted.update(_id(letter) for letter in self.owed.values())
-        self._again.extendleft(reversed(letters))
+        owed = list(self.owed.values())
+        for sent in owed:
+            sent.is_in_doubt, sent.is_returned = True, False
+        self._again.extendleft(sent for sent in reversed(owed) if sent not in self._again)
         self.owed.clear()
-        self._returned.clear()
+
+    def _unconfirmed(self, cause: str, fix: str) -> Unconfirmed:
+        in_doubt = self.in_doubt
+        return Unconfirmed(
+            cause,
+            maybe=bool(in_doubt),
+            fix=fix,
+            confirmed=self.confirmed,
+            in_doubt=in_doubt,
+            refused=self.refused,
+        )
 
     def _open(self) -> None:
         connection = self.producer.connection
@@ -236,35 +269,34 @@ class Window:
         return left
 
     def _on_ack(self, tag: int, multiple: bool) -> None:
-        for letter in self._settle(tag, multiple):
-            task_id = _id(letter)
-            if task_id not in self._returned:
-                self.confirmed.add(task_id)
+        for sent in self._settle(tag, multiple):
+            if not sent.is_returned:
+                sent.is_confirmed = True
                 continue
-            self._returned.discard(task_id)
-            if task_id in self._redeclared:
-                self.refused[task_id] = NO_QUEUE
+            sent.is_returned = False
+            if sent.is_redeclared:
+                sent.refusal = NO_QUEUE
                 continue
-            self._redeclared.add(task_id)  # a queue that was there is gone: once more
+            sent.is_redeclared = True  # a queue that was there is gone: once more
             self.declared.forget(self.producer.connection.connection)
-            self._again.append(letter)
+            self._again.append(sent)
 
     def _on_nack(self, tag: int, multiple: bool) -> None:
-        for letter in self._settle(tag, multiple):
-            self.refused[_id(letter)] = FULL
+        for sent in self._settle(tag, multiple):
+            sent.refusal = FULL
 
     def _on_return(self, error: Any, exchange: str, routing_key: str, message: Any) -> None:
-        self._returned.add(str(message.properties.get("correlation_id")))
+        # Two may share a foreign id. Both are sent again then: twice is better than never.
+        message_id = str(message.properties.get("message_id"))
+        for sent in self.owed.values():
+            if sent.message_id == message_id:
+                sent.is_returned = True
 
-    def _settle(self, tag: int, multiple: bool) -> list[Letter]:
+    def _settle(self, tag: int, multiple: bool) -> list[_Sent]:
         self._progress()
         if not multiple:
             return [self.owed.pop(tag)] if tag in self.owed else []
-        settled: list[Letter] = []
+        settled: list[_Sent] = []
         while self.owed and next(iter(self.owed)) <= tag:
             settled.append(self.owed.popitem(last=False)[1])
         return settled
-
-
-def _id(letter: Letter) -> str:
-    return str(letter.headers.get("id"))
