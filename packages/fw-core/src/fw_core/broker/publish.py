@@ -25,7 +25,7 @@ from fw_core.errors import FrameworkError
 
 _CONNECT_SECONDS = 2.0
 
-FULL = "the queue refused it; is it full?"
+FULL = "the queue refused it, perhaps because it is full"
 NO_QUEUE = "no queue takes it"
 
 

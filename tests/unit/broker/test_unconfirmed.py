@@ -1,0 +1,34 @@
+"""What is said of a message that is not known to be queued."""
+
+from __future__ import annotations
+
+import copy
+
+from fw_core.broker.publish import FULL, Letter, Unconfirmed
+from fw_core.errors import BrokerUnreachable
+
+LETTER = Letter(
+    queue="default",
+    exchange="fw.tasks",
+    wait_ms=None,
+    body="[[], {}, {}]",
+    content_type="application/json",
+    content_encoding="utf-8",
+    headers={"id": "call-1"},
+)
+
+
+def test_it_reads_as_its_cause() -> None:
+    """Logs show it, beside whatever it made fail."""
+    assert str(Unconfirmed("no queue takes it", maybe=False)) == "no queue takes it"
+
+
+def test_a_copy_keeps_all_that_is_known() -> None:
+    """An attempt's errors travel between processes."""
+    error = Unconfirmed(FULL, maybe=True, fix="empty it.", confirmed=[LETTER], refused=[LETTER])
+    assert vars(copy.copy(error)) == vars(error)
+
+
+def test_a_full_queue_is_said_in_a_sentence_that_ends_once() -> None:
+    error = BrokerUnreachable(server="amqp://broker", setting="FW_BROKER_URL", cause=FULL)
+    assert "perhaps because it is full.\n" in str(error)
