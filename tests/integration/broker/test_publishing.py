@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from datetime import timedelta
@@ -180,6 +180,23 @@ def test_declaring_on_a_broker_that_falls_silent_ends_in_time_too(fw_services: S
         with pytest.raises(NotSent):
             in_bulk.options(delay=60).delay()
         assert time.monotonic() - started < 10
+
+
+@pytest.mark.parametrize(
+    "call",
+    [in_bulk.delay, in_bulk.options(delay=60).delay, lambda: in_bulk.delay_many([(), ()])],
+    ids=["delay", "delayed", "delay_many"],
+)
+def test_a_broker_that_answers_slowly_gets_no_more_time_than_a_silent_one(
+    fw_services: Services, call: Callable[[], Any]
+) -> None:
+    """Connecting and declaring are many answers, each of which comes in time by itself."""
+    with proxied(fw_services.broker_url) as (proxy, url), _sending_to(url):
+        proxy.slow(0.9)
+        started = time.monotonic()
+        with pytest.raises(NotSent):
+            call()
+        assert time.monotonic() - started < 6
 
 
 def test_a_refusal_after_a_try_in_doubt_is_maybe_sent(fw_services: Services) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import socket
 import threading
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
@@ -19,6 +20,7 @@ class _Link:
     is_mute: bool
     is_deaf: bool
     swallowed: threading.Event
+    latency: float = 0.0
 
     def pass_on(self) -> None:
         """Forward both ways until one end closes."""
@@ -45,6 +47,8 @@ class _Link:
     def _copy_back(self) -> None:
         with suppress(OSError):
             while data := self.far.recv(65536):
+                if self.latency:
+                    time.sleep(self.latency)
                 if not self.is_deaf:
                     self.near.sendall(data)
             if not self.is_deaf:
@@ -64,6 +68,7 @@ class Proxy:
         self._listener: socket.socket | None = None
         self._is_mute = self._is_deaf = False
         self._swallowed = threading.Event()
+        self._latency = 0.0
         self.port = port
         self.mend()
 
@@ -82,6 +87,10 @@ class Proxy:
         self._is_mute = True
         for link in self._links:
             link.is_mute = True
+
+    def slow(self, seconds: float) -> None:
+        """Hold back by so much whatever the server says on new connections."""
+        self._latency = seconds
 
     def wait_until_swallowed(self, seconds: float) -> bool:
         """Return once a byte has been swallowed that a client sent; False after ``seconds``."""
@@ -123,7 +132,9 @@ class Proxy:
                 except OSError:  # the server is away, as the client then sees
                     near.close()
                     continue
-                link = _Link(near, far, self._is_mute, self._is_deaf, self._swallowed)
+                link = _Link(
+                    near, far, self._is_mute, self._is_deaf, self._swallowed, self._latency
+                )
                 self._links.append(link)
                 link.pass_on()
 

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import time
 from collections.abc import Sequence
-from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -20,10 +19,9 @@ from amqp.exceptions import (
 )
 from kombu.exceptions import OperationalError
 
+from fw_core.broker.patience import answering_until, connect
 from fw_core.broker.topology import Declared
 from fw_core.errors import FrameworkError
-
-_CONNECT_SECONDS = 2.0
 
 FULL = "the queue refused it, perhaps because it is full"
 NO_QUEUE = "no queue takes it"
@@ -85,11 +83,11 @@ class Unconfirmed(Exception):  # noqa: N818 - reads as what happened
         super().__init__(cause)
 
     def __reduce__(self) -> tuple[Any, ...]:
-        return _unconfirmed, (self.cause, dict(vars(self)))
+        return _unconfirmed, (dict(vars(self)),)
 
 
-def _unconfirmed(cause: str, known: dict[str, Any]) -> Unconfirmed:
-    return Unconfirmed(**{"cause": cause, **known})
+def _unconfirmed(known: dict[str, Any]) -> Unconfirmed:
+    return Unconfirmed(**known)
 
 
 def publish(producer: Any, letter: Letter, *, declared: Declared, deadline: float) -> None:
@@ -150,11 +148,8 @@ class _Publishing:
 
     def _once(self) -> bool:
         connection = self.producer.connection
-        connection.connect_timeout = patience = min(self._left(), _CONNECT_SECONDS)
-        connection.ensure_connection(
-            max_retries=1, interval_start=0, interval_step=0, timeout=patience
-        )
-        with answering_within(connection, self._left()):
+        connect(connection, self.deadline)
+        with answering_until(connection, self.deadline):
             channel = self._channel(connection)
             self.declared.ensure(
                 connection.connection,
@@ -163,22 +158,22 @@ class _Publishing:
                 wait_ms=self.letter.wait_ms,
                 long_ms=self.letter.long_ms,
             )
-        returned = _returned(channel)
-        returned.clear()
-        self.written = True
-        self.producer.publish(
-            self.letter.body,
-            exchange=self.letter.exchange,
-            routing_key=self.letter.queue,
-            content_type=self.letter.content_type,
-            content_encoding=self.letter.content_encoding,
-            headers=self.letter.headers,
-            delivery_mode=2,
-            mandatory=True,
-            retry=False,
-            confirm_timeout=self._left(),
-            **self.letter.properties,
-        )
+            returned = _returned(channel)
+            returned.clear()
+            self.written = True
+            self.producer.publish(
+                self.letter.body,
+                exchange=self.letter.exchange,
+                routing_key=self.letter.queue,
+                content_type=self.letter.content_type,
+                content_encoding=self.letter.content_encoding,
+                headers=self.letter.headers,
+                delivery_mode=2,
+                mandatory=True,
+                retry=False,
+                confirm_timeout=self._left(),
+                **self.letter.properties,
+            )
         if not returned:
             return True
         self.written = False
@@ -218,17 +213,6 @@ class _Publishing:
         connection = self.producer.connection
         connection.collect(socket_timeout=0.1)
         self.producer.revive(connection)
-
-
-def answering_within(connection: Any, seconds: float) -> AbstractContextManager[Any]:
-    """Give the broker so many seconds for each answer inside the block; silence is TimeoutError."""
-    having_timeout = getattr(
-        getattr(connection.connection, "transport", None), "having_timeout", None
-    )
-    if having_timeout is None:  # the local transport answers at once
-        return nullcontext()
-    within: AbstractContextManager[Any] = having_timeout(seconds)
-    return within
 
 
 def _returned(channel: Any) -> list[Any]:

@@ -25,12 +25,12 @@ from typing import Any, Self
 from amqp.exceptions import AccessRefused, IrrecoverableChannelError, NotFound
 from kombu.exceptions import OperationalError
 
+from fw_core.broker.patience import answering_until, connect
 from fw_core.broker.publish import (
     FULL,
     NO_QUEUE,
     Letter,
     Unconfirmed,
-    answering_within,
     fix_of,
     short,
 )
@@ -38,6 +38,7 @@ from fw_core.broker.topology import Declared
 from fw_core.errors import FrameworkError
 
 WINDOW = 500
+_CLOSING_SECONDS = 1.0
 
 
 @dataclass(slots=True, eq=False)
@@ -75,6 +76,7 @@ class Window:
     _channel: Any = None
     _published: int = 0
     _deadline: float = 0.0
+    _left_of_first: float = 0.0
 
     @property
     def confirmed(self) -> list[Letter]:
@@ -109,6 +111,7 @@ class Window:
             except Exception as error:
                 self._drop()
                 raise self._unconfirmed(short(error), fix_of(error)) from error
+        self._left_of_first = self._deadline - time.monotonic()
         return self
 
     def publish(self, letter: Letter) -> None:
@@ -119,13 +122,15 @@ class Window:
         """
         message_id = letter.properties.get("message_id") or str(uuid.uuid4())
         sent = _Sent(letter, str(message_id))
-        self._all.append(sent)
-        self._again.append(sent)
-        if not self.owed:  # nothing is owed, so the broker is not silent
+        if not self._all:  # what it took to connect is part of the time
+            self._deadline = time.monotonic() + self._left_of_first
+        elif not self.owed:  # nothing is owed, so the broker is not silent
             self._progress()
         elif time.monotonic() >= self._deadline:  # who sends was busy; an answer may lie here
             with suppress(TimeoutError):
                 self.producer.connection.drain_events(timeout=0.01)
+        self._all.append(sent)
+        self._again.append(sent)
         self._work(most_owed=WINDOW - 1)
 
     def __exit__(
@@ -138,8 +143,11 @@ class Window:
             self._drop()
             return
         self._work(most_owed=0)
-        with suppress(Exception), answering_within(self.producer.connection, self.seconds):
-            self._channel.close()
+        try:
+            with answering_until(self.producer.connection, time.monotonic() + _CLOSING_SECONDS):
+                self._channel.close()
+        except Exception:  # noqa: BLE001 - the next round begins on a connection that answers
+            self._drop()
         cause = next((sent.refusal for sent in self._all if sent.refusal), "")
         if cause:
             raise self._unconfirmed(cause, fix_of(cause))
@@ -161,26 +169,25 @@ class Window:
     def _put(self, sent: _Sent) -> None:
         letter = sent.letter
         connection = self.producer.connection
-        with answering_within(connection, self._left()):
+        with answering_until(connection, self._deadline):
             self.declared.ensure(
                 connection.connection,
                 self._channel,
-                queue=letter.queue,
+                queue=letter.queue if letter.is_call else None,
                 wait_ms=letter.wait_ms,
                 long_ms=letter.long_ms,
             )
-        properties = dict(letter.properties)
-        message = self._channel.prepare_message(
-            letter.body,
-            priority=properties.pop("priority", None),
-            content_type=letter.content_type,
-            content_encoding=letter.content_encoding,
-            headers=letter.headers,
-            properties={**properties, "delivery_mode": 2, "message_id": sent.message_id},
-        )
-        self._published += 1
-        self.owed[self._published] = sent
-        with answering_within(connection, self._left()):
+            properties = dict(letter.properties)
+            message = self._channel.prepare_message(
+                letter.body,
+                priority=properties.pop("priority", None),
+                content_type=letter.content_type,
+                content_encoding=letter.content_encoding,
+                headers=letter.headers,
+                properties={**properties, "delivery_mode": 2, "message_id": sent.message_id},
+            )
+            self._published += 1
+            self.owed[self._published] = sent
             self._channel._basic_publish(
                 message, exchange=letter.exchange, routing_key=letter.queue, mandatory=True
             )
@@ -242,11 +249,8 @@ class Window:
 
     def _open(self) -> None:
         connection = self.producer.connection
-        connection.connect_timeout = patience = min(self._left(), 2.0)
-        connection.ensure_connection(
-            max_retries=1, interval_start=0, interval_step=0, timeout=patience
-        )
-        with answering_within(connection, self._left()):
+        connect(connection, self._deadline)
+        with answering_until(connection, self._deadline):
             channel = connection.channel()
             channel.confirm_select()
         channel.events["basic_ack"].add(self._on_ack)
