@@ -3,9 +3,16 @@
 from __future__ import annotations
 
 import copy
+import time
+from typing import Any
 
-from fw_core.broker.publish import FULL, Letter, Unconfirmed
+import pytest
+
+from fw_core.broker.publish import FULL, Letter, Unconfirmed, _Publishing
+from fw_core.broker.topology import Declared
+from fw_core.client import current_app
 from fw_core.errors import BrokerUnreachable
+from fw_testing import FakeBroker
 
 LETTER = Letter(
     queue="default",
@@ -32,3 +39,19 @@ def test_a_copy_keeps_all_that_is_known() -> None:
 def test_a_full_queue_is_said_in_a_sentence_that_ends_once() -> None:
     error = BrokerUnreachable(server="amqp://broker", setting="FW_BROKER_URL", cause=FULL)
     assert "perhaps because it is full.\n" in str(error)
+
+
+def test_what_was_not_written_in_time_is_not_in_doubt(fw_broker: FakeBroker) -> None:
+    """The last answer before the message used up the time: nothing has left."""
+    app = current_app()
+
+    class Slow(Declared):
+        def ensure(self, *_: Any, **__: Any) -> None:
+            attempt.deadline = time.monotonic()
+
+    with app.producer_or_acquire() as producer:
+        attempt = _Publishing(producer, LETTER, Slow(app.topology), deadline=time.monotonic() + 60)
+        with pytest.raises(Unconfirmed, match="no answer in time") as raised:
+            attempt.run()
+    assert not raised.value.maybe
+    assert not fw_broker.sent

@@ -160,6 +160,7 @@ class _Publishing:
             )
             returned = _returned(channel)
             returned.clear()
+            left = self._left()
             self.written = True
             self.producer.publish(
                 self.letter.body,
@@ -171,7 +172,7 @@ class _Publishing:
                 delivery_mode=2,
                 mandatory=True,
                 retry=False,
-                confirm_timeout=self._left(),
+                confirm_timeout=left,
                 **self.letter.properties,
             )
         if not returned:
