@@ -277,6 +277,33 @@ def test_after_the_block_a_call_is_sent_at_once(session: Session, fw_broker: Fak
     assert sent(fw_broker) == [2, 1]
 
 
+def test_code_that_was_started_in_the_block_sends_at_once_when_the_block_is_over(
+    session: Session, sessions: sessionmaker[Session], fw_broker: FakeBroker
+):
+    """Tasks of asyncio and threads begin with a copy of the context; their sessions may be closed."""
+    pay = pay_task()
+
+    async def request() -> None:
+        is_closed = asyncio.Event()
+
+        async def background(order_id: int) -> None:
+            await is_closed.wait()
+            pay.delay(order_id)
+
+        with after_commit(sessions()):
+            with after_commit(session):
+                inner = asyncio.create_task(background(1))
+            session.close()
+            outer = asyncio.create_task(background(2))
+        is_closed.set()
+        await inner
+        await outer
+
+    asyncio.run(request())
+    assert sorted(sent(fw_broker)) == [1, 2]
+    assert not session.in_transaction()
+
+
 def test_a_commit_inside_the_block_sends_what_was_made_before_it(
     session: Session, fw_broker: FakeBroker
 ):

@@ -57,28 +57,46 @@ class Holder(Protocol):
         ...
 
 
-_holder: ContextVar[Holder | None] = ContextVar("fw_holder", default=None)
+@dataclass(eq=False, slots=True)
+class _Block:
+    """A block whose messages are held; code that was started inside may outlive it."""
+
+    keeper: Holder | None
+    around: _Block | None
+    is_over: bool = False
+
+
+_block: ContextVar[_Block | None] = ContextVar("fw_block", default=None)
 
 
 def holder() -> Holder | None:
     """What keeps the messages that are sent here and now; None: they are published at once."""
-    return _holder.get()
+    block = _block.get()
+    while block is not None and block.is_over:
+        block = block.around
+    return None if block is None else block.keeper
 
 
 @contextmanager
 def held_by(keeper: Holder | None) -> Iterator[None]:
-    """Give every message that is sent inside the block to ``keeper``; None: publish at once."""
-    token = _holder.set(keeper)
+    """Give every message that is sent inside the block to ``keeper``; None: publish at once.
+
+    An asyncio task or a thread that was started inside has a copy of the context: it counts as
+    inside until the block ends.
+    """
+    block = _Block(keeper, _block.get())
+    token = _block.set(block)
     try:
         yield
     finally:
-        _holder.reset(token)
+        block.is_over = True
+        _block.reset(token)
 
 
 @contextmanager
 def held_together() -> Iterator[None]:
     """Give what is sent inside the block to its holder at once, when the block ends."""
-    keeper = _holder.get()
+    keeper = holder()
     if keeper is None:
         yield
         return
