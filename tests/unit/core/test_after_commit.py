@@ -280,7 +280,7 @@ def test_after_the_block_a_call_is_sent_at_once(session: Session, fw_broker: Fak
 def test_code_that_was_started_in_the_block_sends_at_once_when_the_block_is_over(
     session: Session, sessions: sessionmaker[Session], fw_broker: FakeBroker
 ):
-    """Tasks of asyncio and threads begin with a copy of the context; their session may be closed."""
+    """Tasks of asyncio and threads begin with a copy of the context; the session may be closed."""
     pay = pay_task()
 
     async def request() -> None:
