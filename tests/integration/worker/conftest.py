@@ -182,13 +182,13 @@ def place(tmp_path: Path) -> Iterator[Place]:
 
 
 @pytest.fixture
-def wait_until() -> Callable[[Callable[[], bool], str], None]:
+def wait_until() -> Callable[..., None]:
     """Waits for a condition, with a deadline."""
 
-    def wait(condition: Callable[[], bool], what: str) -> None:
-        end = time.monotonic() + DEADLINE_SECONDS
+    def wait(condition: Callable[[], bool], what: str, seconds: float = DEADLINE_SECONDS) -> None:
+        end = time.monotonic() + seconds
         while not condition():
-            assert time.monotonic() < end, f"not within {DEADLINE_SECONDS:g} s: {what}"
+            assert time.monotonic() < end, f"not within {seconds:g} s: {what}"
             time.sleep(0.05)
 
     return wait

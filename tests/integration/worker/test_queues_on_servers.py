@@ -24,6 +24,7 @@ def counts(place, **env):
     }
 
 
+@pytest.mark.timeout(200)  # RabbitMQ 4.0 takes half a minute to count a queue that is at rest
 def test_messages_that_a_worker_holds_are_counted_by_the_management_api(
     place, fw_services, wait_until
 ):
@@ -32,7 +33,7 @@ def test_messages_that_a_worker_holds_are_counted_by_the_management_api(
         pytest.skip("there is no management API")
     url = fw_services.settings.management_url
     worker = place.start("worker", "--concurrency", "1").ready()
-    place.send("nap(60)", "nap(60)")
+    place.send("nap(300)", "nap(300)")
     place.run("send", "team.greet", "Ada", "--delay", "600")
 
     def are_counted():
@@ -42,7 +43,7 @@ def test_messages_that_a_worker_holds_are_counted_by_the_management_api(
             and found.get("fw.wait.600000", {"total": 0})["total"] == 1
         )
 
-    wait_until(are_counted, "two messages are held and one waits")
+    wait_until(are_counted, "two messages are held and one waits", 150)
     assert counts(place)["default"]["unacknowledged"] is None
     said = place.run("queues")
     assert "set FW_MANAGEMENT_URL" in said.stderr
