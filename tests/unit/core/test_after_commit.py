@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 from celery import chain
-from sqlalchemy import create_engine, text
+from sqlalchemy import create_engine, event, text
 from sqlalchemy.exc import IntegrityError
 from sqlalchemy.orm import Session, scoped_session, sessionmaker
 from sqlalchemy.pool import StaticPool
@@ -25,6 +25,7 @@ from fw_core import (
 )
 from fw_core.broker import amqp
 from fw_core.broker.publish import Unconfirmed
+from fw_core.call import after_commit as holding
 from fw_core.client import current_app
 from fw_testing import Eager, FakeBroker
 
@@ -280,7 +281,7 @@ def test_after_the_block_a_call_is_sent_at_once(session: Session, fw_broker: Fak
 def test_code_that_was_started_in_the_block_sends_at_once_when_the_block_is_over(
     session: Session, sessions: sessionmaker[Session], fw_broker: FakeBroker
 ):
-    """Tasks of asyncio and threads begin with a copy of the context; the session may be closed."""
+    """Tasks of asyncio and threads begin with a copy of the context."""
     pay = pay_task()
 
     async def request() -> None:
@@ -332,6 +333,63 @@ def test_tasks_that_run_at_once_run_at_the_commit(session: Session, fw_eager: Ea
         assert not fw_eager.ran
         session.commit()
         assert [ran.task for ran in fw_eager.ran] == [order.name, pay.name]
+
+
+# Hooks of others
+
+
+def test_a_hook_of_somebody_else_that_raises_loses_no_call_of_a_committed_transaction(
+    session: Session, fw_broker: FakeBroker
+):
+    """They are sent when the session ends the transaction, which its commit could not."""
+
+    def audit(_: Session) -> None:
+        raise ZeroDivisionError
+
+    event.listen(session, "after_commit", audit)
+    insert(session, 1)
+    pay_task().options(after_commit=session).delay(1)
+    with pytest.raises(ZeroDivisionError):
+        session.commit()
+    session.close()
+
+    assert sent(fw_broker) == [1]
+
+
+@pytest.mark.parametrize("of_all", [True, False])
+@pytest.mark.parametrize("is_first", [True, False])
+def test_a_call_in_a_hook_of_the_commit_is_sent_with_it(
+    session: Session,
+    fw_broker: FakeBroker,
+    of_all: bool,
+    is_first: bool,
+    monkeypatch: pytest.MonkeyPatch,
+):
+    """Also if it is the first in the process that waits for a session at all."""
+    pay = pay_task()
+    if is_first:
+        monkeypatch.setattr(holding, "_listening", set())
+        for name, hear in (
+            ("after_commit", holding._committed),
+            ("after_transaction_end", holding._ended),
+        ):
+            if event.contains(Session, name, hear):
+                event.remove(Session, name, hear)
+
+    def audit(committed: Session) -> None:
+        pay.options(after_commit=committed).delay(2)
+
+    target = Session if of_all else session
+    event.listen(target, "after_commit", audit)
+    try:
+        insert(session, 1)
+        session.commit()
+        assert sent(fw_broker) == [2]
+    finally:
+        event.remove(target, "after_commit", audit)
+    pay.options(after_commit=session).delay(3)
+    session.commit()
+    assert sent(fw_broker) == [2, 3]
 
 
 # What may be given

@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import logging
 import sys
+import threading
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any, Protocol, TypeAlias, Union, cast
@@ -102,42 +103,80 @@ def _sqlalchemy_session(session: Any) -> Session | None:
 
 
 def _held_for(session: Session) -> _OfSession:
+    _listen(session)
     held = session.info.get(_KEY)
     if held is None:
         held = session.info[_KEY] = _OfSession(session)
     return cast(_OfSession, held)
 
 
+_listening: set[str] = set()
+_beginning_to_listen = threading.Lock()
+
+
+def _listen(session: Session) -> None:
+    """Hear of every session's commits and ends, before any hook that may raise.
+
+    A hook that runs cannot be joined by another of its kind: SQLAlchemy iterates over them.
+    """
+    from sqlalchemy import event
+    from sqlalchemy.orm import Session
+
+    with _beginning_to_listen:
+        for name, hear in (("after_transaction_end", _ended), ("after_commit", _committed)):
+            is_heard_now = name == "after_commit" and _is_committed(session.get_transaction())
+            if name not in _listening and not is_heard_now:
+                event.listen(Session, name, hear, insert=True)
+                _listening.add(name)
+
+
+def _committed(session: Session) -> None:
+    held = session.info.get(_KEY)
+    if held is not None:
+        held.note_commit()
+
+
+def _ended(session: Session, transaction: SessionTransaction) -> None:
+    held = session.info.get(_KEY)
+    if held is not None:
+        held.end(transaction)
+
+
+def _is_committed(transaction: SessionTransaction | None) -> bool:
+    """Whether it is committed, and only its hooks are still running."""
+    from sqlalchemy.orm.session import SessionTransactionState
+
+    return getattr(transaction, "_state", None) is SessionTransactionState.COMMITTED
+
+
 class _OfSession:
     """The messages that wait for a session's transaction, each with its savepoint."""
 
     def __init__(self, session: Session) -> None:
-        from sqlalchemy import event
-
         self._session = session
         self._waiting: list[tuple[SessionTransaction | None, Outgoing]] = []
         self._committed: set[SessionTransaction] = set()
-        event.listen(session, "after_commit", self._after_commit)
-        event.listen(session, "after_transaction_end", self._after_transaction_end)
 
     def hold(self, messages: Sequence[Outgoing]) -> None:
         if not self._session.in_transaction():
             # As any other use of a session would: so a rollback or a close forgets the call.
             self._session.begin()
+        self.note_commit()  # one that is held by a hook of the commit
         savepoint = self._session.get_nested_transaction()
         self._waiting += [(savepoint, message) for message in messages]
 
-    def _after_commit(self, session: Session) -> None:
-        """A savepoint or the transaction is committed, and about to end."""
-        ending = session.get_nested_transaction() or session.get_transaction()
-        if ending is not None:
+    def note_commit(self) -> None:
+        """Remember a savepoint or transaction that is committed, and about to end."""
+        ending = self._session.get_nested_transaction() or self._session.get_transaction()
+        if ending is not None and _is_committed(ending):
             self._committed.add(ending)
 
-    def _after_transaction_end(self, session: Session, ended: SessionTransaction) -> None:
+    def end(self, ended: SessionTransaction) -> None:
+        """Send or forget what waited for ``ended``, or let it wait for what is around it."""
         committed = ended in self._committed
         self._committed.discard(ended)
         if ended.nested:
-            around = session.get_nested_transaction()
+            around = self._session.get_nested_transaction()
             self._waiting = [
                 (around if savepoint is ended else savepoint, message)
                 for savepoint, message in self._waiting
