@@ -97,6 +97,17 @@ def test_a_rest_whose_wait_queue_is_gone_is_not_lost(fw_services: Services) -> N
     _wait_for(fw_services, "bulk")
 
 
+def test_the_way_out_of_a_long_wait_is_made_again_by_whoever_starts(
+    fw_services: Services,
+) -> None:
+    """Somebody deleted the exchange; no call with such a delay has to come to mend it."""
+    in_bulk.options(delay=4.05).delay()
+    with fw_services.app.connection_for_write() as connection:
+        connection.default_channel.exchange_delete("fw.rest")
+        fw_services.app.topology.declare_base(connection.default_channel)  # as a worker does
+    _wait_for(fw_services, "bulk")
+
+
 def test_retries_pass_the_same_two_wait_queues_again_and_keep_their_queue(
     fw_services: Services, fw_live_worker: StartWorker
 ) -> None:

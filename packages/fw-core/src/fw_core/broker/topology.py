@@ -160,6 +160,8 @@ class Topology:
         Exchange(self.due, type="topic", durable=True, arguments={"alternate-exchange": self.dead})(
             channel
         ).declare()
+        due = {"alternate-exchange": self.due}  # a rest without a queue is waited for by a worker
+        Exchange(self.rest, type="headers", durable=True, arguments=due)(channel).declare()
 
     def declare_queue(self, channel: Any, name: str) -> None:
         """Declare one of the team's queues, by its name on the broker, behind both exchanges."""
@@ -173,8 +175,6 @@ class Topology:
 
     def declare_long_wait(self, channel: Any, milliseconds: int, rest: int) -> None:
         """Declare the queue of the longer part of a delay, and the way to that of the rest."""
-        due = {"alternate-exchange": self.due}  # a rest without a queue is waited for by a worker
-        Exchange(self.rest, type="headers", durable=True, arguments=due)(channel).declare()
         wait = self.wait_queue(rest)(channel)
         wait.declare()
         wait.bind_to(self.rest, arguments={"x-match": "all", REST_HEADER: str(rest)})
