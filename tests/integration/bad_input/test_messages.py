@@ -6,9 +6,11 @@ import json
 import time
 import uuid
 from pathlib import Path
+from struct import pack
 from typing import Any
 
 import pytest
+from amqp import serialization
 from collected import letters, wait_for_letters
 from live_tasks import dies, doubles, fails, hangs, raises_unpicklable, returns_object, stubborn
 
@@ -32,6 +34,38 @@ def test_what_is_no_call_is_kept_and_the_next_call_runs(
     _send(fw_services, b"[[0], {}, {}]", headers={**known, "eta": "tomorrow"})
     assert fails.delay(0).get(timeout=30) == 1
     assert _causes_of_death(fw_services, 8) == ["unreadable"] * 8
+
+
+def test_a_header_with_a_timestamp_in_milliseconds_stops_nobody(
+    fw_services: Services, fw_live_worker: StartWorker, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The worker reads it, and so does whoever collects what became a dead letter."""
+    write = serialization._write_item
+
+    def write_item(value: Any, out: Any, bits: Any) -> None:
+        if isinstance(value, _Milliseconds):
+            out(b"T" + pack(">Q", value))
+        else:
+            write(value, out, bits)
+
+    monkeypatch.setattr(serialization, "_write_item", write_item)
+    sent_at = {"sent-at": _Milliseconds(1_700_000_000_000)}
+    known = {"task": "live_tasks.fails", "id": "odd", **sent_at}
+    _send(fw_services, _call(0), headers=known)
+    _send(fw_services, b"no json", headers={"task": "live_tasks.fails", **sent_at})
+    with fw_services.app.connection_for_write() as connection:
+        connection.default_channel.basic_publish(
+            connection.default_channel.prepare_message(b"no json", headers=known),
+            exchange="fw.dead",
+        )
+    fw_live_worker("live_tasks")
+    assert fails.result("odd").get(timeout=30) == 1
+    assert fails.delay(0).get(timeout=30) == 1
+    wait_for_letters(fw_services.app, 2)
+
+
+class _Milliseconds(int):
+    """Written as a timestamp, which counts in seconds."""
 
 
 def test_a_message_for_an_unknown_task_is_kept_and_says_why(

@@ -19,6 +19,7 @@ from fw_worker.broker_version import SayWhatTheBrokerCannot
 from fw_worker.dead_letters.death import Death
 from fw_worker.health.selfcare import LookAfterYourself, SelfCare
 from fw_worker.in_pool import bury_in_pool
+from fw_worker.odd_timestamps import tolerate_odd_timestamps
 from fw_worker.raw import Raw
 from fw_worker.starting import SOLO_HEARTBEAT
 from fw_worker.stopping import Stopping
@@ -56,6 +57,7 @@ class WorkerConsumer(Consumer):  # type: ignore[misc]
         ] + [DeclareTopology, SayWhatTheBrokerCannot, LookAfterYourself]
 
     def __init__(self, *args: Any, worker_options: Any = None, **kwargs: Any) -> None:
+        tolerate_odd_timestamps()
         # Neighbourhood talk between workers costs a second at start and a fifth of the speed.
         quiet = {"without_mingle": True, "without_gossip": True}
         if type(kwargs.get("pool")).__module__ == "celery.concurrency.solo":

@@ -27,6 +27,7 @@ from fw_core.broker.publish import short
 from fw_core.urls import safe_url
 from fw_worker.dead_letters.batch import Kept, keep
 from fw_worker.dead_letters.pruning import Pruning
+from fw_worker.odd_timestamps import tolerate_odd_timestamps
 
 BATCH = 100
 """Messages that are kept in one transaction."""
@@ -48,6 +49,7 @@ def collect_once(app: App, connection: Any, *, most: int | None = None) -> int:
         connection: A connection to its broker.
         most: Stop after so many messages.
     """
+    tolerate_odd_timestamps()
     done = 0
     topology = app.topology
     with connection.channel() as channel:
@@ -100,6 +102,7 @@ class Collector:
 
     def run(self) -> NoReturn:
         """Connect, collect, and connect again, until ``check`` ends it."""
+        tolerate_odd_timestamps()
         pruning = Pruning(self.app)
         pause = 0.0
         while True:
