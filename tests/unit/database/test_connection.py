@@ -100,6 +100,22 @@ def test_a_missing_table_is_told_at_once_with_the_command_that_makes_it() -> Non
     assert told.value.fix == "fw db upgrade"
 
 
+@pytest.mark.parametrize("refused", ["\ud800", "a\x00b"], ids=ascii)
+def test_a_text_that_no_column_can_hold_is_told_at_once(refused: str) -> None:
+    time = Time()
+
+    def work(connection: Any) -> Any:
+        if "\x00" in refused:  # what psycopg2 says; SQLite would take it
+            raise ValueError("A string literal cannot contain NUL (0x00) characters.")
+        return connection.scalar(text("SELECT :given"), {"given": refused})
+
+    with pytest.raises(ResultStoreError) as told:
+        database("sqlite://", time).statement(work, timeout=10)
+
+    assert time.slept == []
+    assert "leave out" in told.value.fix
+
+
 def test_a_wrong_statement_is_not_tried_again() -> None:
     time, runs = Time(), 0
 

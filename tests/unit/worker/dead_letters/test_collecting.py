@@ -433,3 +433,13 @@ def test_a_message_that_breaks_the_reading_is_kept_as_it_came(world, monkeypatch
     assert (odd.cause, odd.error_type) == ("unreadable", "ZeroDivisionError")
     assert odd.body == b"[[8], {}, {}]"
     assert even.cause != "unreadable"
+
+
+def test_where_what_is_stored_cannot_be_read_the_letters_are_kept_without(world, monkeypatch):
+    def load(*_: Any) -> Any:
+        raise ValueError("A string literal cannot contain NUL (0x00) characters.")
+
+    monkeypatch.setattr(type(world.app.backend), "load", load)
+    world.send()
+    world.send(message="other", death=world.death())
+    assert world.collect() == 2

@@ -46,7 +46,9 @@ def store_error(url: str, error: BaseException) -> ResultStoreError:
             cause="its tables are missing, or are older than this fw.",
             fix="fw db upgrade",
         )
-    if url.startswith("sqlite"):
+    if isinstance(error, ValueError):
+        fix = "leave out of ids and texts what no text of a database can hold, such as a NUL."
+    elif url.startswith("sqlite"):
         fix = "check that the directory exists, can be written and is not full."
     else:
         fix = "check that PostgreSQL runs and FW_DATABASE_URL is right, then try again."

@@ -198,9 +198,9 @@ class _Batch:
             return {}
         try:
             return self.app.backend.load(ids)  # type: ignore[no-any-return]
-        except ResultStoreError as error:
+        except Exception as error:  # noqa: BLE001 - they are kept without
             self._check_database()
-            _logger.warning("What is stored of dead letters cannot be read: %s", error.what)
+            _logger.warning("What is stored of dead letters cannot be read: %s", _said(error))
             return {}
 
     def _insert(self, letters: Sequence[tuple[Any, DeadLetter]]) -> None:
