@@ -516,6 +516,30 @@ class ReplayRunning(FrameworkError):  # noqa: N818 - reads as what happened
         )
 
 
+class ReplayStopped(FrameworkError):  # noqa: N818 - reads as what happened
+    """A replay stopped before its end: the broker did not take a message.
+
+    Attributes:
+        sent: How many dead letters had been sent by then.
+        in_doubt: How many more may have been sent.
+        broker: Where, without the password.
+        cause: Why, in a few words.
+    """
+
+    def __init__(self, *, sent: int, in_doubt: int, broker: str, cause: str, fix: str = "") -> None:
+        self.sent = sent
+        self.in_doubt = in_doubt
+        self.broker = broker
+        self.cause = cause
+        doubt = f" and {in_doubt} may be" if in_doubt else ""
+        super().__init__(
+            f"The replay stopped at {broker}: {cause}. {sent} were sent{doubt}.",
+            "The rest are still dead letters; the next replay sends them"
+            + (", and under the same ids those that may be sent." if in_doubt else "."),
+            fix or f"check that {broker} runs and can be reached, then say it again.",
+        )
+
+
 # Raised when a result is read.
 
 

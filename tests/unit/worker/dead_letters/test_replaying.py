@@ -5,7 +5,14 @@ from __future__ import annotations
 import pytest
 
 from fw_core.attempt.outcome import Cause
-from fw_core.errors import BrokerUnreachable, OptionError, ReplayRunning, UnknownDeadLetter
+from fw_core.broker.publish import FULL, Unconfirmed, fix_of
+from fw_core.errors import (
+    BrokerUnreachable,
+    OptionError,
+    ReplayRunning,
+    ReplayStopped,
+    UnknownDeadLetter,
+)
 from fw_core.headers import REPLAYED
 from fw_worker.dead_letters import sending_again
 from fw_worker.dead_letters.choice import Choice
@@ -329,3 +336,30 @@ def test_a_second_replay_is_refused_while_one_is_under_way(world, dead):
     assert states(world) == ["dead"] * 3
     replay(world.app, ALL)
     assert states(world) == ["replayed"] * 3
+
+
+@pytest.mark.parametrize("maybe", [False, True], ids=["refused", "in doubt"])
+def test_a_replay_that_is_stopped_notes_what_became_of_each_letter(world, dead, monkeypatch, maybe):
+    """What was confirmed is not sent a second time."""
+    dead(4)
+    amqp = type(world.app.amqp)
+    real, left = amqp.post, iter(range(2))
+
+    def post(self, producer, letter, **more):
+        if next(left, None) is None:
+            raise Unconfirmed(FULL, maybe=maybe, fix=fix_of(FULL))
+        real(self, producer, letter, **more)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(amqp, "post", post)
+        with pytest.raises(ReplayStopped) as stopped:
+            replay(world.app, ALL)
+
+    assert (stopped.value.sent, stopped.value.in_doubt) == (2, int(maybe))
+    assert stopped.value.fix.startswith("let workers empty the queue")
+    third = "replaying" if maybe else "dead"
+    assert states(world) == ["replayed", "replayed", third, "dead"]
+    assert len(replay(world.app, ALL).sent) == 2
+    assert [message["id"] for message in world.waiting("mail")] == [
+        f"call-{number}" for number in range(1, 5)
+    ]

@@ -17,7 +17,7 @@ from amqp.exceptions import NotFound
 
 from fw_core.broker.app import App
 from fw_core.broker.publish import Unconfirmed, short
-from fw_core.errors import BrokerUnreachable, FrameworkError
+from fw_core.errors import BrokerUnreachable, FrameworkError, ReplayStopped
 from fw_core.urls import safe_url
 from fw_worker.dead_letters import table
 from fw_worker.dead_letters.choice import Choice
@@ -65,7 +65,8 @@ def replay(
 
     Raises:
         UnknownDeadLetter: an id is that of none.
-        BrokerUnreachable: the broker does not answer, or refused a message.
+        BrokerUnreachable: the broker does not answer.
+        ReplayStopped: the broker refused a message, or did not confirm it.
         ReplayRunning: another replay is under way.
         ResultStoreError: the database does not answer.
     """
@@ -92,8 +93,9 @@ def _replay(
         done = [each for each in refused if each.is_done]
         if not is_dry:
             _note(app, table.end_replay, [each.letter.dead_id for each in done])
-            sendings = _send_all(app, sendings, rate, sleep)
-        report.sent += sendings
+            _send_all(app, sendings, report.sent, rate, sleep)
+        else:
+            report.sent += sendings
         report.done += done
     return report
 
@@ -120,22 +122,28 @@ def _decided(
 
 
 def _send_all(
-    app: App, sendings: Sequence[Sending], rate: float | None, sleep: Callable[[float], None]
-) -> list[Sending]:
+    app: App,
+    sendings: Sequence[Sending],
+    sent: list[Sending],
+    rate: float | None,
+    sleep: Callable[[float], None],
+) -> None:
     size = ROUND if rate is None else max(1, min(ROUND, int(rate)))
-    sent: list[Sending] = []
     for start in range(0, len(sendings), size):
-        some = _send(app, sendings[start : start + size])
+        some = _send(app, sendings[start : start + size], sent_before=len(sent))
         sent += some
         if rate:
             sleep(len(some) / rate)
-    return sent
 
 
-def _send(app: App, sendings: Sequence[Sending]) -> list[Sending]:
-    """Send a round; returns what was sent: another command may have been quicker."""
+def _send(app: App, sendings: Sequence[Sending], *, sent_before: int) -> list[Sending]:
+    """Send a round; returns what was sent: another command may have been quicker.
+
+    Raises:
+        ReplayStopped: not all of it was confirmed; what became of each letter is noted.
+    """
     ids = [(sending.letter.dead_id, sending.message_id) for sending in sendings]
-    begun = _note(app, table.begin_replay, ids) or ()
+    begun: set[str] = _note(app, table.begin_replay, ids) or set()
     sendings = [sending for sending in sendings if sending.letter.dead_id in begun]
     letters = [
         app.amqp.letter(
@@ -147,7 +155,20 @@ def _send(app: App, sendings: Sequence[Sending]) -> list[Sending]:
         with app.producer_or_acquire() as producer:
             app.amqp.post_all(producer, letters)
     except Unconfirmed as error:
-        raise _unreachable(app, error.cause) from error
+        ids_of = {sending.message_id: sending.letter.dead_id for sending in sendings}
+        confirmed, in_doubt = (
+            {ids_of[letter.properties["message_id"]] for letter in some}
+            for some in (error.confirmed, error.in_doubt)
+        )
+        _note(app, table.end_replay, sorted(confirmed))
+        _note(app, table.undo_replay, sorted(begun - confirmed - in_doubt))
+        raise ReplayStopped(
+            sent=sent_before + len(confirmed),
+            in_doubt=len(in_doubt),
+            broker=safe_url(app.broker_url),
+            cause=error.cause,
+            fix=error.fix,
+        ) from error
     _note(app, table.end_replay, [sending.letter.dead_id for sending in sendings])
     return sendings
 

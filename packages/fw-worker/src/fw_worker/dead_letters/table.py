@@ -143,6 +143,11 @@ def end_replay(connection: Connection, dead_ids: Sequence[str], now: datetime) -
     _move(connection, dead_ids, WAITING, State.REPLAYED, now)
 
 
+def undo_replay(connection: Connection, dead_ids: Sequence[str], now: datetime) -> None:
+    """Note that these were not sent after all, and wait as before."""
+    _move(connection, dead_ids, (State.REPLAYING,), State.DEAD, now, replay_id=None)
+
+
 def discard(connection: Connection, dead_ids: Sequence[str], reason: str, now: datetime) -> int:
     """Note that these are not needed, and why; returns how many still waited."""
     return _move(connection, dead_ids, WAITING, State.DISCARDED, now, note=reason)
