@@ -363,3 +363,21 @@ def test_a_replay_that_is_stopped_notes_what_became_of_each_letter(world, dead, 
     assert [message["id"] for message in world.waiting("mail")] == [
         f"call-{number}" for number in range(1, 5)
     ]
+
+
+@pytest.mark.parametrize("is_broken_off", [False, True])
+def test_older_letters_of_a_call_end_with_its_newest(world, dead, monkeypatch, is_broken_off):
+    """Sent later, they would run the call once more."""
+    dead()
+    if is_broken_off:
+        break_off(monkeypatch, world, after=True)
+    world.clock.advance(60)
+    dead(2, message=None)
+
+    replay(world.app, Choice(ids=("call-1",)))
+
+    older, *rest = world.letters()
+    assert (older.dead_id, older.state) == ("message-1", "replayed")
+    assert older.note == "a newer dead letter of the same call was replayed"
+    assert sorted(letter.state for letter in rest) == ["dead", "replayed"]
+    assert all(letter.note is None for letter in rest)

@@ -12,6 +12,7 @@ from sqlalchemy import (
     Connection,
     and_,
     delete,
+    exists,
     func,
     literal,
     or_,
@@ -26,6 +27,8 @@ from fw_worker.dead_letters.letter import DeadLetter, State, content_id
 
 WAITING = (State.DEAD, State.REPLAYING)
 """The states of what waits for a decision; a replay that was broken off is to be taken up."""
+
+OLDER = "a newer dead letter of the same call was replayed"
 
 _columns = dead_letters.c
 
@@ -139,8 +142,18 @@ def begin_replay(
 
 
 def end_replay(connection: Connection, dead_ids: Sequence[str], now: datetime) -> None:
-    """Note that these were sent."""
+    """Note that these were sent, and that nothing is left to do for older ones of their calls."""
     _move(connection, dead_ids, WAITING, State.REPLAYED, now)
+    sent, older = dead_letters.alias(), _columns
+    has_newer = exists().where(
+        sent.c.dead_id.in_(dead_ids),
+        sent.c.task_id == older.task_id,
+        tuple_(sent.c.died_at, sent.c.dead_id) > tuple_(older.died_at, older.dead_id),
+    )
+    ended = {"state": State.REPLAYED, "state_at": now, "note": OLDER}
+    connection.execute(
+        update(dead_letters).where(older.state.in_(WAITING), has_newer).values(ended)
+    )
 
 
 def undo_replay(connection: Connection, dead_ids: Sequence[str], now: datetime) -> None:
