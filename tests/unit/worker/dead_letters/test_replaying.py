@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from functools import partial
+
 import pytest
 
 from fw_core.attempt.outcome import Cause
@@ -381,3 +383,20 @@ def test_older_letters_of_a_call_end_with_its_newest(world, dead, monkeypatch, i
     assert older.note == "a newer dead letter of the same call was replayed"
     assert sorted(letter.state for letter in rest) == ["dead", "replayed"]
     assert all(letter.note is None for letter in rest)
+
+
+@pytest.mark.parametrize("is_dry", [False, True])
+@pytest.mark.parametrize("work", [replay, partial(discard, reason="not needed")])
+def test_what_is_reported_of_many_letters_is_small(world, dead, work, is_dry):
+    dead(3, body=[["x" * 50_000], {}, {}])
+    report = work(world.app, ALL, is_dry=is_dry)
+    letters = report if isinstance(report, list) else [each.letter for each in report.sent]
+    assert [letter.task_id for letter in letters] == ["call-1", "call-2", "call-3"]
+    assert all(len(repr(letter)) < 2_000 for letter in letters)
+
+
+def test_a_brief_page_leaves_the_bodies_in_the_database(world, dead):
+    dead(2)
+    [letters] = ALL.pages(world.app, is_brief=True)
+    assert [(letter.body, letter.traceback) for letter in letters] == [(b"", None)] * 2
+    assert len(replay(world.app, ALL, is_dry=True).sent) == 2

@@ -29,8 +29,12 @@ class Choice:
     ids: tuple[str, ...] = ()
     wanted: Filter = EVERYTHING
 
-    def pages(self, app: App) -> Iterator[list[DeadLetter]]:
+    def pages(self, app: App, *, is_brief: bool = False) -> Iterator[list[DeadLetter]]:
         """The letters, those that died first first, some at a time.
+
+        Args:
+            app: The app.
+            is_brief: Leave the bodies and tracebacks of a filter in the database.
 
         Raises:
             UnknownDeadLetter: an id is that of none.
@@ -39,15 +43,21 @@ class Choice:
         if self.ids:
             yield by_ids(app, self.ids)
             return
-        found = _page(app, self.wanted, after=None)
+        found = _page(app, self.wanted, after=None, is_brief=is_brief)
         while found:
             yield found
-            found = _page(app, self.wanted, after=found[-1]) if len(found) == PAGE else []
+            if len(found) < PAGE:
+                return
+            found = _page(app, self.wanted, after=found[-1], is_brief=is_brief)
 
 
-def _page(app: App, wanted: Filter, *, after: DeadLetter | None) -> list[DeadLetter]:
+def _page(
+    app: App, wanted: Filter, *, after: DeadLetter | None, is_brief: bool
+) -> list[DeadLetter]:
     found: list[DeadLetter] = app.backend.database.statement(
-        lambda connection: table.page(connection, wanted, after=after, limit=PAGE),
+        lambda connection: table.page(
+            connection, wanted, after=after, limit=PAGE, is_brief=is_brief
+        ),
         timeout=app.backend.read_timeout,
     )
     return found

@@ -24,9 +24,9 @@ def discard(app: App, choice: Choice, *, reason: str, is_dry: bool = False) -> l
             '--reason "order 42 was cancelled by hand"',
         )
     discarded: list[DeadLetter] = []
-    for letters in choice.pages(app):
+    for letters in choice.pages(app, is_brief=True):
         waiting = [letter for letter in letters if letter.state in table.WAITING]
-        discarded += waiting
+        discarded += [letter.brief() for letter in waiting]
         if waiting and not is_dry:
             _discard(app, [letter.dead_id for letter in waiting], reason)
     return discarded

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from datetime import UTC, datetime
 from enum import StrEnum
 from typing import Any
@@ -65,6 +65,18 @@ class DeadLetter:
     def values(self) -> dict[str, Any]:
         """The row as a statement takes it."""
         return asdict(self)
+
+    def brief(self) -> DeadLetter:
+        """The same without what can be large: a report of many must fit into memory."""
+        return replace(
+            self,
+            body=b"",
+            headers="{}",
+            properties="{}",
+            tries="[]",
+            traceback=None,
+            arguments=None,
+        )
 
     @property
     def name(self) -> str:

@@ -10,8 +10,8 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, nullcontext
-from dataclasses import dataclass, field
-from typing import Any
+from dataclasses import dataclass, field, replace
+from typing import Any, TypeVar
 
 from amqp.exceptions import NotFound
 
@@ -24,6 +24,8 @@ from fw_worker.dead_letters.choice import Choice
 from fw_worker.dead_letters.letter import DeadLetter
 from fw_worker.dead_letters.one_at_a_time import one_replay
 from fw_worker.dead_letters.replay import Refused, Sending, decide, message_of
+
+Decided = TypeVar("Decided", Sending, Refused)
 
 ROUND = 100
 """Letters that are sent between two notes."""
@@ -85,17 +87,17 @@ def _replay(
 ) -> Replayed:
     report = Replayed()
     queues = _Queues(app)
-    for letters in choice.pages(app):
+    for letters in choice.pages(app, is_brief=is_dry):
         decisions = _decided(app, letters, queues, to)
         sendings = [each for each in decisions if isinstance(each, Sending)]
-        refused = [each for each in decisions if isinstance(each, Refused)]
+        refused = [_brief(each) for each in decisions if isinstance(each, Refused)]
         report.refused += [each for each in refused if not each.is_done]
         done = [each for each in refused if each.is_done]
         if not is_dry:
             _note(app, table.end_replay, [each.letter.dead_id for each in done])
             _send_all(app, sendings, report.sent, rate, sleep)
         else:
-            report.sent += sendings
+            report.sent += [_brief(each) for each in sendings]
         report.done += done
     return report
 
@@ -131,7 +133,7 @@ def _send_all(
     size = ROUND if rate is None else max(1, min(ROUND, int(rate)))
     for start in range(0, len(sendings), size):
         some = _send(app, sendings[start : start + size], sent_before=len(sent))
-        sent += some
+        sent += [_brief(each) for each in some]
         if rate:
             sleep(len(some) / rate)
 
@@ -171,6 +173,10 @@ def _send(app: App, sendings: Sequence[Sending], *, sent_before: int) -> list[Se
         ) from error
     _note(app, table.end_replay, [sending.letter.dead_id for sending in sendings])
     return sendings
+
+
+def _brief(decided: Decided) -> Decided:
+    return replace(decided, letter=decided.letter.brief())
 
 
 def _note(app: App, work: Callable[..., Any], about: Sequence[Any]) -> Any:

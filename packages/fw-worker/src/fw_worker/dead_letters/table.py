@@ -28,6 +28,8 @@ from fw_worker.dead_letters.letter import DeadLetter, State, content_id
 WAITING = (State.DEAD, State.REPLAYING)
 """The states of what waits for a decision; a replay that was broken off is to be taken up."""
 
+_LARGE = {"body", "traceback"}
+
 OLDER = "a newer dead letter of the same call was replayed"
 
 _columns = dead_letters.c
@@ -91,11 +93,25 @@ def newest(connection: Connection, wanted: Filter, *, limit: int) -> list[DeadLe
 
 
 def page(
-    connection: Connection, wanted: Filter, *, after: DeadLetter | None, limit: int
+    connection: Connection,
+    wanted: Filter,
+    *,
+    after: DeadLetter | None,
+    limit: int,
+    is_brief: bool = False,
 ) -> list[DeadLetter]:
-    """The dead letters of a filter that died first, after the last one of the page before."""
+    """The dead letters of a filter that died first, after the last one of the page before.
+
+    Args:
+        connection: To the database.
+        wanted: The filter.
+        after: The last one of the page before.
+        limit: At most so many.
+        is_brief: Leave the bodies and tracebacks in the database.
+    """
     key = tuple_(_columns.died_at, _columns.dead_id)
-    statement = select(dead_letters).where(_matches(wanted)).limit(limit)
+    read = [each for each in _columns if not (is_brief and each.name in _LARGE)]
+    statement = select(*read).where(_matches(wanted)).limit(limit)
     if after is not None:
         at = literal(after.died_at, _columns.died_at.type)
         statement = statement.where(key > tuple_(at, literal(after.dead_id)))
@@ -213,5 +229,5 @@ def _matches(wanted: Filter) -> ColumnElement[bool]:
 
 def _letter(row: Any) -> DeadLetter:
     values: dict[str, Any] = dict(row)
-    values["body"] = bytes(values["body"])  # psycopg2 gives a view
+    values["body"] = bytes(values.get("body", b""))  # psycopg2 gives a view
     return DeadLetter(**values)
