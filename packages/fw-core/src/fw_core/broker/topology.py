@@ -23,6 +23,7 @@ from typing import Any, Final
 from weakref import WeakKeyDictionary
 
 from kombu import Exchange, Queue
+from kombu.transport import pyamqp
 
 DELIVERY_LIMIT: Final = 20
 MOST_OUTCOMES: Final = 10_000
@@ -160,6 +161,8 @@ class Topology:
         Exchange(self.due, type="topic", durable=True, arguments={"alternate-exchange": self.dead})(
             channel
         ).declare()
+        if not isinstance(channel, pyamqp.Channel):  # the local transport has no wait queues
+            return
         due = {"alternate-exchange": self.due}  # a rest without a queue is waited for by a worker
         Exchange(self.rest, type="headers", durable=True, arguments=due)(channel).declare()
 
