@@ -37,5 +37,5 @@ def tolerant(exact: Callable[[Any, int], tuple[Any, int]]) -> Callable[[Any, int
         (value,) = unpack_from(">q", buf, offset + 1)
         return value, offset + 9
 
-    read_item.fw_exact = exact  # type: ignore[attr-defined]
+    vars(read_item)["fw_exact"] = exact
     return read_item

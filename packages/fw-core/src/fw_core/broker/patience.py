@@ -10,6 +10,7 @@ from __future__ import annotations
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
+from functools import partial
 from typing import Any
 
 from kombu.transport import pyamqp
@@ -26,9 +27,9 @@ def connect(connection: Any, deadline: float) -> None:
     """
     patience = min(_left(deadline), _CONNECT_SECONDS)
     connection.connect_timeout = patience
-    transport = connection.transport
+    transport: Any = connection.transport
     if isinstance(transport, pyamqp.Transport):
-        transport.Connection = lambda **options: _Connecting(deadline, **options)
+        vars(transport)["Connection"] = partial(_Connecting, deadline)
     connection.ensure_connection(max_retries=1, interval_start=0, interval_step=0, timeout=patience)
 
 
