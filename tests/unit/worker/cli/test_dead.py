@@ -115,6 +115,7 @@ def test_filters_narrow_the_list_down(fw, die, words, found):
         (("list", "--cause", "gave-upp"), "Did you mean 'gave-up'?"),
         (("list", "--since", "soon"), "--since is 'soon', which is no time."),
         (("replay",), "Neither ids nor --all is given."),
+        (("replay", "--task", "t"), "Neither ids nor --all is given, only a filter."),
         (("replay", "a", "--all"), "Ids and --all"),
         (("replay", "a", "--task", "t"), "Ids and --all"),
         (("replay", "nobody"), "No dead letter has the id 'nobody'"),

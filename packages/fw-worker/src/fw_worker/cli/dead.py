@@ -253,7 +253,8 @@ def _choice(app: App, ids: tuple[str, ...], is_all: bool, filters: dict[str, str
     is_filtered = any(value is not None for value in filters.values())
     if bool(ids) == is_all or (ids and is_filtered):
         raise OptionError(
-            "Which dead letters? Neither ids nor --all is given."
+            "Which dead letters? Neither ids nor --all is given"
+            + (", only a filter." if is_filtered else ".")
             if not ids
             else "Ids and --all (or a filter) are both given.",
             "Nothing was done: it has to be clear which are meant.",

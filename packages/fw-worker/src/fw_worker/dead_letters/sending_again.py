@@ -132,10 +132,10 @@ def _send_all(
 ) -> None:
     size = ROUND if rate is None else max(1, min(ROUND, int(rate)))
     for start in range(0, len(sendings), size):
+        if rate and sent:
+            sleep(min(size, len(sent)) / rate)
         some = _send(app, sendings[start : start + size], sent_before=len(sent))
         sent += [_brief(each) for each in some]
-        if rate:
-            sleep(len(some) / rate)
 
 
 def _send(app: App, sendings: Sequence[Sending], *, sent_before: int) -> list[Sending]:
