@@ -13,13 +13,16 @@ from typing import Any
 import pytest
 from collected import letters, wait_for_letters, wait_until
 from dead_tasks import retried, work
-from sqlalchemy import func, select
+from sqlalchemy import create_engine, func, select, text
 
 from fw_core.attempt.failure import TaskError
 from fw_core.attempt.outcome import Cause
+from fw_core.database.engine import close_connections
 from fw_core.database.tables import results
+from fw_core.errors import ReplayRunning
 from fw_core.headers import DEAD
 from fw_testing.services import Services, StartWorker
+from fw_worker.dead_letters import one_at_a_time
 from fw_worker.dead_letters.collector import collect_once
 from fw_worker.dead_letters.death import Death
 from fw_worker.dead_letters.letter import State
@@ -247,3 +250,17 @@ def test_a_collector_whose_connection_is_cut_connects_again(
     wait_until(fw_services.management.close_connections, lambda: "no connection is listed")
     post(fw_services, 20, place=tmp_path)
     wait_for_letters(fw_services.app, 20)
+
+
+def test_a_replay_that_lost_its_lock_notices_another_one(fw_services: Services) -> None:
+    url = fw_services.app.backend.url
+    key = {"key": one_at_a_time._KEY}
+    other = create_engine(url)
+    with one_at_a_time.one_replay(fw_services.app) as make_sure:
+        make_sure()
+        close_connections(url)
+        with other.connect() as connection:
+            assert connection.scalar(text("SELECT pg_try_advisory_lock(:key)"), key)
+            with pytest.raises(ReplayRunning):
+                make_sure()
+    other.dispose()

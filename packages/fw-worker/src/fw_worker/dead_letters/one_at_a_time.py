@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import fcntl
 import tempfile
-from collections.abc import Iterator
-from contextlib import contextmanager
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
 from hashlib import sha256
 from pathlib import Path
 from typing import Any
@@ -13,14 +13,16 @@ from typing import Any
 from sqlalchemy import make_url, text
 
 from fw_core.broker.app import App
-from fw_core.errors import ReplayRunning
+from fw_core.errors import ReplayRunning, ResultStoreError
 
 _KEY = 0x66775F72706C  # "fw_rpl": a session's lock on PostgreSQL, gone with its connection
 
 
 @contextmanager
-def one_replay(app: App) -> Iterator[None]:
+def one_replay(app: App) -> Iterator[Callable[[], None]]:
     """Keep other replays out until the block ends, or this process does.
+
+    Gives what makes sure of it once more: a lock is gone when its connection was lost.
 
     Raises:
         ReplayRunning: there is another one.
@@ -29,19 +31,28 @@ def one_replay(app: App) -> Iterator[None]:
     url = make_url(app.backend.url)
     if url.get_backend_name() == "sqlite":
         with _file_lock(url.database or ""):
-            yield
+            yield lambda: None
         return
-    if not _ask(app, "SELECT pg_try_advisory_lock(:key)"):
-        raise ReplayRunning
+
+    def make_sure() -> None:
+        # A session that has the lock gets it again.
+        if not _ask(app, "SELECT pg_try_advisory_lock(:key)"):
+            raise ReplayRunning
+
+    make_sure()
     try:
-        yield
+        yield make_sure
     finally:
-        _ask(app, "SELECT pg_advisory_unlock(:key)")
+        with suppress(ResultStoreError):  # the lock is gone with the connection
+            _ask(app, "SELECT pg_advisory_unlock_all()")
 
 
 def _ask(app: App, statement: str) -> Any:
     return app.backend.database.statement(
-        lambda connection: connection.scalar(text(statement), {"key": _KEY}), timeout=0
+        lambda connection: connection.scalar(
+            text(statement), {"key": _KEY} if ":key" in statement else {}
+        ),
+        timeout=0,
     )
 
 

@@ -72,13 +72,14 @@ def replay(
         ReplayRunning: another replay is under way.
         ResultStoreError: the database does not answer.
     """
-    with nullcontext() if is_dry else one_replay(app):
-        return _replay(app, choice, to=to, rate=rate, is_dry=is_dry, sleep=sleep)
+    with nullcontext(lambda: None) if is_dry else one_replay(app) as make_sure:
+        return _replay(app, choice, make_sure, to=to, rate=rate, is_dry=is_dry, sleep=sleep)
 
 
 def _replay(
     app: App,
     choice: Choice,
+    make_sure: Callable[[], None],
     *,
     to: str | None,
     rate: float | None,
@@ -95,7 +96,7 @@ def _replay(
         done = [each for each in refused if each.is_done]
         if not is_dry:
             _note(app, table.end_replay, [each.letter.dead_id for each in done])
-            _send_all(app, sendings, report.sent, rate, sleep)
+            _send_all(app, sendings, report.sent, make_sure, rate, sleep)
         else:
             report.sent += [_brief(each) for each in sendings]
         report.done += done
@@ -127,6 +128,7 @@ def _send_all(
     app: App,
     sendings: Sequence[Sending],
     sent: list[Sending],
+    make_sure: Callable[[], None],
     rate: float | None,
     sleep: Callable[[float], None],
 ) -> None:
@@ -134,6 +136,7 @@ def _send_all(
     for start in range(0, len(sendings), size):
         if rate and sent:
             sleep(min(size, len(sent)) / rate)
+        make_sure()
         some = _send(app, sendings[start : start + size], sent_before=len(sent))
         sent += [_brief(each) for each in some]
 
