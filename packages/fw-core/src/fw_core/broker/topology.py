@@ -161,8 +161,10 @@ class Topology:
         Exchange(self.due, type="topic", durable=True, arguments={"alternate-exchange": self.dead})(
             channel
         ).declare()
-        if not isinstance(channel, pyamqp.Channel):  # the local transport has no wait queues
-            return
+        if isinstance(channel, pyamqp.Channel):  # the local transport has no wait queues
+            self._declare_rest(channel)
+
+    def _declare_rest(self, channel: Any) -> None:
         due = {"alternate-exchange": self.due}  # a rest without a queue is waited for by a worker
         Exchange(self.rest, type="headers", durable=True, arguments=due)(channel).declare()
 
