@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     from fw_testing.clock import VirtualClock
     from fw_testing.eager_mode import Eager, eager
     from fw_testing.fake import FakeBroker, fake_broker
+    from fw_testing.faults import fault
     from fw_testing.records import DeadLetter, Message, Ran
 
 __all__ = [
@@ -25,6 +26,7 @@ __all__ = [
     "VirtualClock",
     "eager",
     "fake_broker",
+    "fault",
 ]
 
 _HOMES = {
@@ -36,6 +38,7 @@ _HOMES = {
     "VirtualClock": "clock",
     "eager": "eager_mode",
     "fake_broker": "fake",
+    "fault": "faults",
 }
 
 

@@ -7,12 +7,9 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from fw_testing.services import (
-    fw_live_worker,
-    fw_services,
-    pytest_configure,
-    pytest_itemcollected,
-)
+from fw_testing.faults import marker
+from fw_testing.faults.marker import fw_fault
+from fw_testing.services import fw_live_worker, fw_services, mark_services
 
 if TYPE_CHECKING:
     from fw_testing.clock import VirtualClock
@@ -23,11 +20,27 @@ __all__ = [
     "fw_broker",
     "fw_clock",
     "fw_eager",
+    "fw_fault",
     "fw_live_worker",
     "fw_services",
     "pytest_configure",
     "pytest_itemcollected",
 ]
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    """Make the marks known."""
+    config.pluginmanager.register(marker, "fw_testing_faults")
+    for line in (
+        "fw_services: needs real RabbitMQ and PostgreSQL; set by the fixture itself.",
+        "faults(*names, lasting=False): runs the test once under each fault of production.",
+    ):
+        config.addinivalue_line("markers", line)
+
+
+def pytest_itemcollected(item: pytest.Item) -> None:
+    """Mark what needs the servers, so that ``-m fw_services`` chooses it."""
+    mark_services(item)
 
 
 @pytest.fixture

@@ -17,6 +17,7 @@ import pytest
 if TYPE_CHECKING:
     from fw_core.broker.app import App
     from fw_core.settings import Settings
+    from fw_testing.faults import Fault
     from fw_testing.live_worker import LiveWorker
     from fw_testing.management import Management
     from fw_testing.servers import Servers, UnavailableError
@@ -99,6 +100,9 @@ def fw_live_worker(
     from fw_testing.live_worker import start_worker
 
     workers: list[LiveWorker] = []
+    fault: Fault | None = None
+    if "fw_fault" in request.fixturenames:
+        fault = request.getfixturevalue("fw_fault")
 
     def start(
         *modules: str,
@@ -108,13 +112,14 @@ def fw_live_worker(
         env: Mapping[str, str] | None = None,
         wait: bool = True,
     ) -> LiveWorker:
+        own_modules, own_env = _faulty(fault, pool)
         worker = start_worker(
             fw_services.settings,
-            modules=modules,
+            modules=[*own_modules, *modules],
             queues=queues,
             concurrency=concurrency,
             pool=pool,
-            env=env or {},
+            env={**own_env, **(env or {})},
             directory=tmp_path,
             log_path=tmp_path / f"worker{len(workers) + 1}.log",
         )
@@ -134,14 +139,7 @@ def fw_live_worker(
                 print(f"--- log of worker {number} ---\n{worker.log}")  # noqa: T201
 
 
-def pytest_configure(config: pytest.Config) -> None:
-    """Make the mark known."""
-    config.addinivalue_line(
-        "markers", "fw_services: needs real RabbitMQ and PostgreSQL; set by the fixture itself."
-    )
-
-
-def pytest_itemcollected(item: pytest.Item) -> None:
+def mark_services(item: pytest.Item) -> None:
     """Mark what needs the servers, so that ``-m fw_services`` chooses it."""
     if "fw_services" in getattr(item, "fixturenames", ()):
         item.add_marker("fw_services")
@@ -153,6 +151,26 @@ class _Shared:
 
     servers: Servers
     template: str
+
+
+def _faulty(fault: Fault | None, pool: str) -> tuple[list[str], dict[str, str]]:
+    """What a worker imports, and what it is told, to suffer the fault of the test."""
+    if fault is None:
+        return [], {}
+    from fw_testing.faults import in_worker
+    from fw_testing.faults.occurrences import InDirectory
+
+    if fault.name.startswith("crash") and pool != "prefork":
+        pytest.fail(
+            f"The fault {fault.name!r} kills the process that runs tasks; in the pool {pool!r} "
+            "that is the worker itself, which nobody would start again.\n"
+            'Fix: fw_live_worker(..., pool="prefork")',
+            pytrace=False,
+        )
+    occurrences = fault.occurrences
+    assert isinstance(occurrences, InDirectory)  # it was put in for a test with a worker
+    told = in_worker.environment(fault.name, occurrences.path, lasting=fault.lasting)
+    return [in_worker.MODULE], told
 
 
 _SHARED = pytest.StashKey["_Shared | UnavailableError"]()

@@ -15,11 +15,16 @@ from typing import Any
 from billiard.einfo import ExceptionInfo
 from celery import _state
 from celery.concurrency.base import BasePool, apply_target
+from celery.exceptions import WorkerLostError
 from celery.worker import state as worker_state
 
 from fw_core.broker.app import App
 from fw_core.broker.local import Store
 from fw_worker.consumer import WorkerConsumer
+
+
+class ProcessDied(BaseException):
+    """Raised in an attempt whose process would be gone in a real pool, which then reports it."""
 
 
 class DeterministicWorker:
@@ -161,10 +166,16 @@ class _InlinePool(BasePool):  # type: ignore[misc]
             if callback is not None:
                 callback(pickle.loads(pickle.dumps(result)))  # noqa: S301 - our own bytes
 
+        def in_child(*args: Any, **kwargs: Any) -> Any:
+            try:
+                return target(*args, **kwargs)
+            except ProcessDied:
+                raise WorkerLostError("Worker exited prematurely: signal 9 (SIGKILL)") from None
+
         error_callback = options.get("error_callback")
         try:
             apply_target(
-                target, args, kwargs or {}, through_the_pipe, options.get("accept_callback")
+                in_child, args, kwargs or {}, through_the_pipe, options.get("accept_callback")
             )
         except Exception:
             if error_callback is None:

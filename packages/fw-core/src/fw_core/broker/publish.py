@@ -22,6 +22,7 @@ from kombu.exceptions import OperationalError
 from fw_core.broker.patience import answering_until, connect
 from fw_core.broker.topology import Declared
 from fw_core.errors import FrameworkError
+from fw_core.headers import CHECK
 
 FULL = "the queue refused it, perhaps because it is full"
 NO_QUEUE = "no queue takes it"
@@ -168,7 +169,7 @@ class _Publishing:
                 routing_key=self.letter.queue,
                 content_type=self.letter.content_type,
                 content_encoding=self.letter.content_encoding,
-                headers=self.letter.headers,
+                headers=headers_of(self.letter, is_in_doubt=self.in_doubt),
                 delivery_mode=2,
                 mandatory=True,
                 retry=False,
@@ -214,6 +215,14 @@ class _Publishing:
         connection = self.producer.connection
         connection.collect(socket_timeout=0.1)
         self.producer.revive(connection)
+
+
+def headers_of(letter: Letter, *, is_in_doubt: bool) -> dict[str, Any]:
+    """The headers of a message, marked if an earlier copy of it may be queued.
+
+    Whoever gets the marked one looks first whether its call has succeeded.
+    """
+    return {**letter.headers, CHECK: True} if is_in_doubt and letter.is_call else letter.headers
 
 
 def _returned(channel: Any) -> list[Any]:

@@ -32,6 +32,7 @@ from fw_core.broker.publish import (
     Letter,
     Unconfirmed,
     fix_of,
+    headers_of,
     short,
 )
 from fw_core.broker.topology import Declared
@@ -183,7 +184,7 @@ class Window:
                 priority=properties.pop("priority", None),
                 content_type=letter.content_type,
                 content_encoding=letter.content_encoding,
-                headers=letter.headers,
+                headers=headers_of(letter, is_in_doubt=sent.is_in_doubt),
                 properties={**properties, "delivery_mode": 2, "message_id": sent.message_id},
             )
             self._published += 1

@@ -1,0 +1,86 @@
+"""``@pytest.mark.faults(...)``: the test runs once under each fault, which provably happens."""
+
+from __future__ import annotations
+
+from collections.abc import Generator, Iterator
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+if TYPE_CHECKING:
+    from fw_testing.faults import Fault
+
+MARK = "faults"
+FIXTURE = "fw_fault"
+
+
+@pytest.fixture
+def fw_fault(request: pytest.FixtureRequest) -> Iterator[Fault]:
+    """The fault that this test runs under; only with ``@pytest.mark.faults(...)``."""
+    mark = request.node.get_closest_marker(MARK)
+    if mark is None or not hasattr(request, "param"):
+        pytest.fail('fw_fault needs @pytest.mark.faults("redelivered", …)', pytrace=False)
+    from fw_testing.faults import put_in
+    from fw_testing.faults.occurrences import InDirectory, InMemory
+
+    name, lasting = request.param, mark.kwargs.get("lasting", False)
+    has_worker = "fw_live_worker" in request.fixturenames
+    directory: Path | None = request.getfixturevalue("tmp_path") if has_worker else None
+    if directory is not None:
+        directory /= "faults"
+        directory.mkdir()
+    happened = InMemory() if directory is None else InDirectory(directory)
+    with put_in(name, lasting=lasting, occurrences=happened) as fault:
+        yield fault
+
+
+def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
+    """Run the test once for each fault of its mark."""
+    from fw_testing.faults.kinds import FAULTS, UnknownFaultError
+
+    mark = metafunc.definition.get_closest_marker(MARK)
+    if mark is None:
+        return
+    names = mark.args or tuple(FAULTS)
+    for name in names:
+        if name not in FAULTS:
+            raise pytest.UsageError(f"{metafunc.definition.nodeid}: {UnknownFaultError(name=name)}")
+    unknown = mark.kwargs.keys() - {"lasting"}
+    if unknown:
+        raise pytest.UsageError(
+            f"{metafunc.definition.nodeid}: @pytest.mark.faults takes names of faults and "
+            f"lasting=True, got {', '.join(sorted(unknown))}"
+        )
+    if FIXTURE not in metafunc.fixturenames:
+        metafunc.fixturenames.append(FIXTURE)
+    metafunc.parametrize(FIXTURE, names, ids=list(map(str, names)), indirect=True)
+
+
+def pytest_itemcollected(item: pytest.Item) -> None:
+    """Have the fault put in for each marked test; refuse the mark where it would do nothing."""
+    mark = item.get_closest_marker(MARK)
+    if mark is None:
+        return
+    if FIXTURE not in getattr(getattr(item, "callspec", None), "params", {}):
+        name = mark.args[0] if mark.args else "redelivered"
+        raise pytest.UsageError(
+            f"{item.nodeid}: a method of a unittest.TestCase cannot run once under each fault.\n"
+            f'Fix: with fw_testing.fault("{name}"): ...'
+        )
+    names: list[str] = item.fixturenames  # type: ignore[attr-defined]  # a test function's
+    if FIXTURE not in names:  # pytest only keeps those that the test asks for
+        item.fixturenames = [FIXTURE, *names]  # type: ignore[attr-defined]
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_pyfunc_call(pyfuncitem: pytest.Function) -> Generator[None, Any, Any]:
+    """Fail a test that passed although its fault never happened."""
+    result = yield
+    fault: Any = pyfuncitem.funcargs.get(FIXTURE)
+    if fault is not None:
+        try:
+            fault.check_happened()
+        except AssertionError as error:
+            pytest.fail(str(error), pytrace=False)
+    return result
