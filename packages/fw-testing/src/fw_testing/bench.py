@@ -20,7 +20,7 @@ from fw_core.declare import decorator
 from fw_core.declare.registry import TASK_REGISTRY
 from fw_core.headers import DEAD, LATERS
 from fw_core.settings import read_settings
-from fw_testing.clock import VirtualClock, one_look
+from fw_testing.clock import VirtualClock, one_look, pauses_of
 from fw_testing.errors import NeverAtRest
 from fw_testing.records import DeadLetter, Message, Ran
 from fw_testing.worker import DeterministicWorker
@@ -195,7 +195,7 @@ def bench() -> Iterator[Bench]:
         )
         app = create_app(settings, TASK_REGISTRY, clock=clock.now)
         app.result_clock = one_look()
-        app.patience = 0
+        app.pauses = pauses_of(clock)
         stack.callback(app.close)
         stack.callback(app.amqp.close_connections)
         world = Bench(app, store, clock)

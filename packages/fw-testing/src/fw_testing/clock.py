@@ -57,6 +57,15 @@ class _OneLook:
         """Nothing to wait for: what has not run will not run meanwhile."""
 
 
+def pauses_of(clock: VirtualClock) -> Clock:
+    """Pauses in virtual time: a worker that waits for its broker or database moves it on."""
+
+    def sleep(seconds: float) -> None:
+        clock.advance(seconds)
+
+    return Clock(monotonic=clock.timestamp, sleep=sleep)
+
+
 def one_look() -> Clock:
     """A clock for results: what is not there now will not come while a test waits."""
     look = _OneLook()

@@ -43,7 +43,7 @@ def run_attempt(task: FrameworkTask, args: tuple[Any, ...], kwargs: dict[str, An
     if request.called_directly:
         return task.spec.function(*args, **kwargs)
     tries = tries_of(request)
-    started = time.monotonic()
+    started, began = time.monotonic(), task.app.pauses.monotonic()
     may_repeat = may_have_run(request, tries)
     earlier = NOTHING
     if may_repeat:
@@ -59,9 +59,7 @@ def run_attempt(task: FrameworkTask, args: tuple[Any, ...], kwargs: dict[str, An
         )
         seconds = time.monotonic() - started
         tell(Ended(task.spec, request.id, tries, outcome, seconds, is_redelivered(request)))
-    settling = Settling(
-        task, request, tries, until=patience(task, started), may_have_run=may_repeat
-    )
+    settling = Settling(task, request, tries, until=patience(task, began), may_have_run=may_repeat)
     return settling.settle(outcome, is_stored=earlier.has_succeeded)
 
 

@@ -7,7 +7,6 @@ answer would keep it from its heartbeats.
 from __future__ import annotations
 
 import logging
-import time
 from collections.abc import Callable
 from dataclasses import replace
 from typing import Any
@@ -110,6 +109,7 @@ def _bury(raw: Raw, death: Death) -> bool:
             lambda: bury(app, raw, death),
             errors=NOT_SENT,
             until=_until(),
+            clock=app.pauses,
             what=f"the dead letter of {raw.headers.get('id')}",
         )
     except Exception:
@@ -120,8 +120,8 @@ def _bury(raw: Raw, death: Death) -> bool:
 
 def _until() -> float:
     app: Any = current_app
-    patience: float | None = app.patience
-    return time.monotonic() + (_SECONDS if patience is None else patience)
+    now: float = app.pauses.monotonic()
+    return now + _SECONDS
 
 
 def _pickled(outcome: RetryIn | GaveUp) -> RetryIn | GaveUp:

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import logging
-import time
 from collections.abc import Callable
 from typing import TypeVar
+
+from fw_core.results.waiting import REAL_CLOCK, Clock
 
 T = TypeVar("T")
 
@@ -21,18 +22,16 @@ def insist(
     errors: tuple[type[Exception], ...],
     until: float,
     what: str,
-    monotonic: Callable[[], float] = time.monotonic,
-    sleep: Callable[[float], None] = time.sleep,
+    clock: Clock = REAL_CLOCK,
 ) -> T:
     """Run ``action``, again after each of ``errors``, at least once and not beyond ``until``.
 
     Args:
         action: To do twice must do no harm.
         errors: What may pass.
-        until: When to stop trying, by the ``monotonic`` clock.
+        until: When to stop trying, by ``clock``.
         what: What waits meanwhile, for the log: "orders.pay[7f3a]: its retry".
-        monotonic: The clock.
-        sleep: Waits a number of seconds.
+        clock: Where time comes from, and how to let it pass.
 
     Raises:
         Exception: the last of ``errors``, when the time is over; any other one at once.
@@ -43,7 +42,7 @@ def insist(
         try:
             result = action()
         except errors as error:
-            if monotonic() + pause > until:
+            if clock.monotonic() + pause > until:
                 raise
             if not is_said:
                 is_said = True
@@ -52,7 +51,7 @@ def insist(
             if is_said:
                 _logger.info("%s waits no longer", what)
             return result
-        sleep(pause)
+        clock.sleep(pause)
         pause = min(pause * 2, _LONGEST_PAUSE)
 
 

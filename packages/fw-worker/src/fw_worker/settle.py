@@ -17,7 +17,6 @@ that a worker that cannot say how its tasks ended takes no more of them.
 from __future__ import annotations
 
 import logging
-import time
 from collections.abc import Callable
 from typing import Any
 
@@ -61,7 +60,7 @@ class Settling:
         task: The task.
         request: Celery's request of the message.
         tries: What the message had been through before.
-        until: When to give up and give the message back, by the monotonic clock.
+        until: When to give up and give the message back, by the app's clock of pauses.
         may_have_run: Whether the message may have been settled before; whoever gets what follows
             then looks first.
     """
@@ -206,6 +205,7 @@ class Settling:
             action,
             errors=NOT_SENT,
             until=self._until,
+            clock=self._app.pauses,
             what=f"{self._task.name}[{self._request.id}]: {what}",
         )
 
@@ -257,17 +257,15 @@ def is_result_kept(task: FrameworkTask, request: Any) -> bool:
     return not (task.ignore_result if ignored is None else ignored)
 
 
-def patience(task: FrameworkTask, started: float) -> float:
-    """How long an attempt that began at ``started`` may wait to be settled: a monotonic time.
+def patience(task: FrameworkTask, began: float) -> float:
+    """How long an attempt that began at ``began`` may wait to be settled, by the same clock.
 
     A pool that can kill does so at the hard limit, and the body would run again: all is to be
     done before. Ten minutes are enough for a broker or a database to come back.
     """
     app: App = task.app
-    now = time.monotonic()
-    if app.patience is not None:
-        return now + app.patience
-    hard_limit = started + (task.time_limit or 0)
+    now = app.pauses.monotonic()
+    hard_limit = began + (task.time_limit or 0)
     return max(now, min(hard_limit - _MARGIN, now + _LONGEST))
 
 

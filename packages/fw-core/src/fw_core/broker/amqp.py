@@ -276,7 +276,13 @@ class FrameworkAMQP(AMQP):  # type: ignore[misc]
         """
         if deadline is None:
             deadline = time.monotonic() + self.app.settings.send_timeout
-        publish(producer, letter, declared=self.declared, deadline=deadline)
+        publish(
+            producer,
+            letter,
+            declared=self.declared,
+            deadline=deadline,
+            sleep=self.app.pauses.sleep,
+        )
 
     def post_all(self, producer: Any, letters: Sequence[Letter]) -> None:
         """Publish several messages and wait for all of their confirms.

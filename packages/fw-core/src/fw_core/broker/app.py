@@ -29,6 +29,9 @@ from fw_core.urls import safe_url
 if TYPE_CHECKING:
     from fw_core.declare.handle import TaskHandle
 
+from fw_core.results.waiting import REAL_CLOCK
+from fw_core.results.waiting import Clock as WaitingClock
+
 Clock = Callable[[], datetime]
 
 _apps: weakref.WeakSet[App] = weakref.WeakSet()
@@ -46,7 +49,7 @@ class App(Celery):  # type: ignore[misc]
     broker_url: str
     registry: Mapping[str, TaskHandle[..., Any]]
     result_clock: Any = None  # how its results wait, where a test has its own time
-    patience: float | None = None  # seconds in which a worker settles; None: until its limit
+    pauses: WaitingClock = REAL_CLOCK  # how a worker waits for a broker or a database to come back
 
     def __init__(
         self,

@@ -7,7 +7,7 @@ too early. Nothing here knows tasks; it knows queues, waits and confirms.
 from __future__ import annotations
 
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -91,7 +91,14 @@ def _unconfirmed(known: dict[str, Any]) -> Unconfirmed:
     return Unconfirmed(**known)
 
 
-def publish(producer: Any, letter: Letter, *, declared: Declared, deadline: float) -> None:
+def publish(
+    producer: Any,
+    letter: Letter,
+    *,
+    declared: Declared,
+    deadline: float,
+    sleep: Callable[[float], None] = time.sleep,
+) -> None:
     """Publish ``letter`` and wait for the broker's word that it is in a durable queue.
 
     A lost connection is made anew and the message sent again while time is left: it can then be
@@ -101,7 +108,7 @@ def publish(producer: Any, letter: Letter, *, declared: Declared, deadline: floa
         Unconfirmed: no confirm until ``deadline`` (of ``time.monotonic``), or the broker refused
             the message.
     """
-    attempt = _Publishing(producer, letter, declared, deadline=deadline)
+    attempt = _Publishing(producer, letter, declared, deadline=deadline, sleep=sleep)
     attempt.run()
 
 
@@ -111,6 +118,7 @@ class _Publishing:
     letter: Letter
     declared: Declared
     deadline: float
+    sleep: Callable[[float], None] = time.sleep
     written: bool = False
     in_doubt: bool = False  # an earlier try was written, and its connection lost
     redeclared: bool = False
@@ -201,7 +209,7 @@ class _Publishing:
         pause = 0.2
         if self._left() <= pause:
             raise Unconfirmed(short(error), maybe=self.written) from error
-        time.sleep(pause)
+        self.sleep(pause)
 
     def _left(self) -> float:
         left = self.deadline - time.monotonic()

@@ -62,15 +62,18 @@ def pytest_itemcollected(item: pytest.Item) -> None:
     mark = item.get_closest_marker(MARK)
     if mark is None:
         return
-    if FIXTURE not in getattr(getattr(item, "callspec", None), "params", {}):
+    if not isinstance(item, pytest.Function) or FIXTURE not in _parameters(item):
         name = mark.args[0] if mark.args else "redelivered"
         raise pytest.UsageError(
             f"{item.nodeid}: a method of a unittest.TestCase cannot run once under each fault.\n"
             f'Fix: with fw_testing.fault("{name}"): ...'
         )
-    names: list[str] = item.fixturenames  # type: ignore[attr-defined]  # a test function's
-    if FIXTURE not in names:  # pytest only keeps those that the test asks for
-        item.fixturenames = [FIXTURE, *names]  # type: ignore[attr-defined]
+    if FIXTURE not in item.fixturenames:  # pytest only keeps those that the test asks for
+        item.fixturenames = [FIXTURE, *item.fixturenames]
+
+
+def _parameters(item: pytest.Function) -> dict[str, object]:
+    return item.callspec.params if hasattr(item, "callspec") else {}
 
 
 @pytest.hookimpl(wrapper=True)
