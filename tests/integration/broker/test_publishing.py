@@ -15,7 +15,7 @@ from collected import wait_until
 from live_tasks import fails, in_bulk, started_at
 from tcp_proxy import proxied
 
-from fw_core import MaybeSent, NotSent, SendError, client
+from fw_core import MaybeSent, NotSent, SendError, client, headers
 from fw_core.broker.app import App, create_app
 from fw_core.broker.publish import Letter, Unconfirmed
 from fw_core.broker.topology import Declared
@@ -220,6 +220,33 @@ def test_a_refusal_after_a_try_in_doubt_is_maybe_sent(fw_services: Services) -> 
                 call.result(10)
 
 
+def test_a_call_that_is_sent_again_in_doubt_says_so(fw_services: Services) -> None:
+    """Its confirm was lost: whoever gets the copy looks first whether the call has succeeded."""
+    with proxied(fw_services.broker_url) as (proxy, url), _sending_to(url):
+        in_bulk.delay()
+        proxy.freeze()
+        with ThreadPoolExecutor(1) as pool:
+            again = pool.submit(in_bulk.delay)
+            assert proxy.wait_until_swallowed(4)
+            proxy.cut()
+            again.result(10)
+    assert _marked_in(fw_services, "bulk") == [False, True]
+
+
+def test_a_round_that_is_sent_again_in_doubt_says_so(fw_services: Services) -> None:
+    """What the lost connection owed is marked."""
+    with proxied(fw_services.broker_url) as (proxy, url), _sending_to(url) as app:
+        in_bulk.delay()
+        ids = dict.fromkeys("ab", in_bulk.name)
+        with app.producer_or_acquire() as producer, app.amqp.one_round(producer, ids):
+            proxy.freeze()
+            in_bulk.apply_async(task_id="a", producer=producer)
+            in_bulk.apply_async(task_id="b", producer=producer)
+            assert proxy.wait_until_swallowed(4)
+            proxy.cut()
+    assert _marked_in(fw_services, "bulk") == [False, True, True]
+
+
 def test_more_threads_than_connections_all_hear_within_five_seconds(fw_services: Services) -> None:
     """Waiting for a free connection and for the confirm share one time."""
 
@@ -343,12 +370,22 @@ def _foreign(
 
 def _ids_in(services: Services, queue: str) -> set[str]:
     """The ids of the calls in a queue, which is empty then."""
-    ids: set[str] = set()
+    return {found["id"] for found in _headers_in(services, queue)}
+
+
+def _marked_in(services: Services, queue: str) -> list[bool]:
+    """Whether each call in a queue, which is empty then, is to be looked up."""
+    return [found.get(headers.CHECK, False) for found in _headers_in(services, queue)]
+
+
+def _headers_in(services: Services, queue: str) -> list[dict[str, Any]]:
+    """The headers of the calls in a queue, which is empty then."""
+    found: list[dict[str, Any]] = []
     with services.app.connection_for_read() as connection:
         simple = connection.default_channel
         while (message := simple.basic_get(queue, no_ack=True)) is not None:
-            ids.add(message.headers["id"])
-    return ids
+            found.append(message.headers)
+    return found
 
 
 @contextmanager
