@@ -55,6 +55,16 @@ def test_an_error_survives_pickling(error):
     assert (again.what, again.why, again.fix) == (error.what, error.why, error.fix)
 
 
+def test_an_error_is_named_by_where_it_is_imported_from():
+    """In tracebacks, logs and pickles, wherever it is written; so none is left out there."""
+    tree = [FrameworkError]
+    for cls in tree:
+        tree += cls.__subclasses__()
+
+    assert {type(error).__module__ for error in ERRORS} == {"fw_core.errors"}
+    assert not [cls for cls in tree if cls.__module__.startswith("fw_core.errors.")]
+
+
 @pytest.mark.parametrize("error", ERRORS, ids=lambda error: type(error).__name__)
 def test_no_error_speaks_of_celery(error):
     """A junior developer need not know that it is there."""

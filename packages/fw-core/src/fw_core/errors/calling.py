@@ -1,0 +1,67 @@
+"""At a call: it cannot be kept as it is written, and nothing was sent."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+from fw_core.errors.framework_error import FrameworkError
+from fw_core.errors.near_names import did_you_mean, nearest
+
+
+class CallError(FrameworkError, TypeError):
+    """The arguments of a call do not fit the task; nothing was sent."""
+
+
+class MessageError(CallError):
+    """The arguments of a message do not fit the task; another attempt would get the same ones."""
+
+
+class OptionError(FrameworkError, ValueError):
+    """An option of a call has a value that cannot be kept; nothing was sent."""
+
+
+class WorkflowError(FrameworkError, ValueError):
+    """A workflow is not a list of steps; nothing was sent."""
+
+
+class UnknownTaskError(FrameworkError, KeyError):
+    """No task has this name; nothing was sent.
+
+    Attributes:
+        matches: The nearest known names, best first.
+    """
+
+    def __init__(self, *, name: str, known: Iterable[str]) -> None:
+        self.name = name
+        names = sorted(known)
+        self.matches = nearest(name, names)
+        listed = ", ".join(names[:10]) or "none: no module with tasks has been imported"
+        more = f" and {len(names) - 10} more" if len(names) > 10 else ""
+        if self.matches:
+            fix = f"use {self.matches[0]!r}."
+        else:
+            fix = "import the module that declares the task, or correct the name."
+        super().__init__(
+            f"No task is named {name!r}.{did_you_mean(self.matches)}",
+            f"A message for it would find no worker. Known tasks: {listed}{more}.",
+            fix,
+        )
+
+
+class UnknownQueueError(FrameworkError, ValueError):
+    """No worker declares this queue; raised by the decorator or the call.
+
+    Attributes:
+        matches: The nearest known queues, best first.
+    """
+
+    def __init__(self, *, queue: str, known: Iterable[str], user: str) -> None:
+        self.queue = queue
+        queues = sorted(known)
+        self.matches = nearest(queue, queues)
+        add = f"add {queue!r} to queues in [tool.fw] (or FW_QUEUES)"
+        super().__init__(
+            f"{user} uses queue {queue!r}, which no worker declares ({', '.join(queues)}).",
+            f"Its messages would wait for ever.{did_you_mean(self.matches)}",
+            f'queue="{self.matches[0]}", or {add}.' if self.matches else f"{add}.",
+        )
