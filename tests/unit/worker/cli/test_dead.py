@@ -12,6 +12,7 @@ from fw_core.attempt.outcome import Cause
 from fw_core.broker.app import App
 from fw_core.headers import DEAD
 from fw_core.settings import read_settings
+from fw_worker.dead_letters import table
 from fw_worker.dead_letters.alone import collector_app
 from fw_worker.dead_letters.collector import collect_once
 from fw_worker.dead_letters.death import Death, Try
@@ -176,6 +177,49 @@ def test_a_replay_of_all_says_what_it_leaves(fw, die, app):
     assert [each["id"] for each in document["sent"]] == ["message-b"]
     assert [each["id"] for each in document["refused"]] == ["message-a"]
     assert document["dry"] is True
+
+
+@pytest.fixture
+def begin(app) -> Callable[..., None]:
+    """Begins a replay of dead letters, and breaks it off."""
+
+    def begin(*calls):
+        letters = [(f"message-{call}", f"replay-{call}") for call in calls]
+        app.backend.database.transaction(
+            lambda connection: table.begin_replay(connection, letters, app.now()), timeout=5
+        )
+
+    return begin
+
+
+def test_a_replay_says_what_one_before_had_sent_and_what_it_may_have_sent(fw, die, begin, app):
+    die("a", "b", "c")
+    begin("a", "b")
+    app.backend.store_result("a", 42, "SUCCESS")
+    note = "A replay that was broken off may have sent it; the id is the same."
+    document = json.loads(fw("dead", "replay", "--all", "--json").stdout)
+    assert document["sent_before"] == ["message-a"]
+    assert [(each["id"], each["notes"]) for each in document["sent"]] == [
+        ("message-b", [note]),
+        ("message-c", []),
+    ]
+    assert fw("dead", "replay", "--all", "--yes").stdout == (
+        "Sent 2 dead letters (2 orders.bill).\n"
+        f"  1 of them: {note}\n"
+        "1 had been sent by a replay that was broken off.\n"
+    )
+
+
+def test_a_replay_that_refuses_many_names_some_and_says_where_all_are(fw, die, app):
+    calls = [f"call-{number}" for number in range(23)]
+    die(*calls)
+    for call in calls:
+        app.backend.store_result(call, 42, "SUCCESS")
+    *named, last = fw("dead", "replay", "--all").stderr.splitlines()
+    assert len(named) == 20
+    assert last == "Refused 3 more; --json lists them all."
+    document = json.loads(fw("dead", "replay", "--all", "--json").stdout)
+    assert len(document["refused"]) == 23
 
 
 def test_a_discard_keeps_the_reason(fw, die):

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from contextlib import nullcontext
+from dataclasses import replace
 from functools import partial
 
 import pytest
@@ -16,7 +18,7 @@ from fw_core.errors import (
     UnknownDeadLetter,
 )
 from fw_core.headers import REPLAYED
-from fw_worker.dead_letters import sending_again
+from fw_worker.dead_letters import sending_again, table
 from fw_worker.dead_letters.choice import Choice
 from fw_worker.dead_letters.discarding import discard
 from fw_worker.dead_letters.one_at_a_time import one_replay
@@ -340,12 +342,32 @@ def test_a_second_replay_is_refused_while_one_is_under_way(world, dead):
     assert states(world) == ["replayed"] * 3
 
 
+def test_a_replay_makes_sure_before_each_round_that_it_is_still_alone(world, dead, monkeypatch):
+    """Its lock is gone with the connection to the database, and another replay may have begun."""
+    rounds = iter(range(2))
+
+    def make_sure():
+        if next(rounds, None) is None:
+            raise ReplayRunning
+
+    monkeypatch.setattr(sending_again, "ROUND", 2)
+    monkeypatch.setattr(sending_again, "one_replay", lambda _: nullcontext(make_sure))
+    dead(5)
+
+    with pytest.raises(ReplayRunning):
+        replay(world.app, ALL)
+
+    assert states(world) == ["replayed"] * 4 + ["dead"]
+    assert len(world.waiting("mail")) == 4
+
+
 @pytest.mark.parametrize("maybe", [False, True], ids=["refused", "in doubt"])
 def test_a_replay_that_is_stopped_notes_what_became_of_each_letter(world, dead, monkeypatch, maybe):
-    """What was confirmed is not sent a second time."""
-    dead(4)
+    """What was confirmed, in this round or one before, is not sent a second time."""
+    monkeypatch.setattr(sending_again, "ROUND", 2)
+    dead(5)
     amqp = type(world.app.amqp)
-    real, left = amqp.post, iter(range(2))
+    real, left = amqp.post, iter(range(3))
 
     def post(self, producer, letter, **more):
         if next(left, None) is None:
@@ -357,14 +379,41 @@ def test_a_replay_that_is_stopped_notes_what_became_of_each_letter(world, dead, 
         with pytest.raises(ReplayStopped) as stopped:
             replay(world.app, ALL)
 
-    assert (stopped.value.sent, stopped.value.in_doubt) == (2, int(maybe))
+    assert (stopped.value.sent, stopped.value.in_doubt) == (3, int(maybe))
     assert stopped.value.fix.startswith("let workers empty the queue")
-    third = "replaying" if maybe else "dead"
-    assert states(world) == ["replayed", "replayed", third, "dead"]
+    fourth = "replaying" if maybe else "dead"
+    assert states(world) == ["replayed", "replayed", "replayed", fourth, "dead"]
     assert len(replay(world.app, ALL).sent) == 2
     assert [message["id"] for message in world.waiting("mail")] == [
-        f"call-{number}" for number in range(1, 5)
+        f"call-{number}" for number in range(1, 6)
     ]
+
+
+@pytest.mark.parametrize(
+    ("in_doubt", "sent", "rest"),
+    [
+        (0, "120 were sent.", "sends them."),
+        (1, "120 were sent and 1 may be.", "under the same ids those that may be sent."),
+    ],
+)
+def test_a_replay_that_is_stopped_says_what_may_have_been_sent(in_doubt, sent, rest):
+    """So that nobody fears to say it again."""
+    stopped = ReplayStopped(sent=120, in_doubt=in_doubt, broker="amqp://rabbit", cause="no confirm")
+    assert stopped.what.endswith(sent)
+    assert stopped.why.endswith(rest)
+
+
+def test_a_replay_that_is_stopped_does_not_show_the_password(world, dead, monkeypatch):
+    dead()
+
+    def post(self, *_, **__):
+        self.app.broker_url = "amqp://guest:geheim@rabbit//"
+        raise Unconfirmed("connection refused", maybe=False)
+
+    monkeypatch.setattr(type(world.app.amqp), "post", post)
+    with pytest.raises(ReplayStopped, match="amqp://guest:\\*\\*\\*@rabbit//") as stopped:
+        replay(world.app, ALL)
+    assert "geheim" not in str(stopped.value)
 
 
 @pytest.mark.parametrize("is_broken_off", [False, True])
@@ -395,8 +444,40 @@ def test_what_is_reported_of_many_letters_is_small(world, dead, work, is_dry):
     assert all(len(repr(letter)) < 2_000 for letter in letters)
 
 
-def test_a_brief_page_leaves_the_bodies_in_the_database(world, dead):
+@pytest.mark.parametrize(
+    "large", ["body", "headers", "properties", "tries", "traceback", "arguments"]
+)
+def test_a_brief_letter_has_nothing_that_can_be_large(world, dead, large):
+    """A report of a hundred thousand letters has to fit into memory."""
+    dead()
+    [letter] = world.letters()
+    text = b"x" * 50_000 if large == "body" else "x" * 50_000
+    assert len(repr(replace(letter, **{large: text}).brief())) < 2_000
+
+
+def test_what_is_reported_of_many_refused_letters_is_small(world, dead):
+    dead(3, body=[["x" * 50_000], {}, {}])
+    for number in range(1, 4):
+        world.app.backend.store_result(f"call-{number}", 42, "SUCCESS")
+    refused = replay(world.app, ALL).refused
+    assert len(refused) == 3
+    assert all(len(repr(each)) < 2_000 for each in refused)
+
+
+@pytest.mark.parametrize(
+    "work",
+    [partial(replay, is_dry=True), partial(discard, reason="not needed")],
+    ids=["dry replay", "discard"],
+)
+def test_where_nothing_is_sent_the_bodies_stay_in_the_database(world, dead, monkeypatch, work):
+    real, read = table.page, []
+
+    def page(*args, **more):
+        found = real(*args, **more)
+        read.extend(found)
+        return found
+
+    monkeypatch.setattr(table, "page", page)
     dead(2)
-    [letters] = ALL.pages(world.app, is_brief=True)
-    assert [(letter.body, letter.traceback) for letter in letters] == [(b"", None)] * 2
-    assert len(replay(world.app, ALL, is_dry=True).sent) == 2
+    work(world.app, ALL)
+    assert [(letter.body, letter.traceback) for letter in read] == [(b"", None)] * 2
