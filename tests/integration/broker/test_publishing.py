@@ -117,16 +117,19 @@ def test_a_message_that_no_queue_takes_is_not_counted_as_confirmed(fw_services: 
     assert raised.value.refused == [lost]
     assert raised.value.confirmed == [queued]
     assert not raised.value.in_doubt
+    assert _purge(fw_services, "bulk") == 2  # what the broker took is not sent again
 
 
-def test_messages_without_an_id_of_a_call_are_all_sent_again_when_a_connection_is_lost(
-    fw_services: Services,
+@pytest.mark.parametrize("given", [{}, {"message_id": "old"}], ids=["no id", "one id"])
+def test_messages_that_look_alike_are_all_sent_again_when_a_connection_is_lost(
+    fw_services: Services, given: dict[str, str]
 ) -> None:
     """Celery's first protocol keeps the id in the body: each message is one of its own."""
     with proxied(fw_services.broker_url) as (proxy, url), _sending_to(url) as app:
         in_bulk.delay()
         letters = [
-            _foreign(app, queue="bulk", headers={}, body=f'{{"id": "old-{n}"}}') for n in range(10)
+            _foreign(app, queue="bulk", headers={}, body='{"id": "old"}', **given)
+            for _ in range(10)
         ]
         with (
             app.producer_or_acquire() as producer,
@@ -138,7 +141,27 @@ def test_messages_without_an_id_of_a_call_are_all_sent_again_when_a_connection_i
             assert proxy.wait_until_swallowed(4)
             proxy.cut()
     assert window.confirmed == letters
-    assert fw_services.count("bulk") == 11
+    assert _purge(fw_services, "bulk") == 11
+
+
+def test_a_message_that_was_returned_before_its_connection_was_lost_is_sent_once_more(
+    fw_services: Services,
+) -> None:
+    """What the broker said of the first one is not taken for what it says of the second."""
+    with proxied(fw_services.broker_url) as (proxy, url), _sending_to(url) as app:
+        in_bulk.delay()
+        letter = _foreign(app, queue="bulk", headers={}, message_id="old")
+        with (
+            app.producer_or_acquire() as producer,
+            Window(producer, app.amqp.declared, 4) as window,
+        ):
+            proxy.freeze()
+            window.publish(letter)
+            window._on_return(None, letter.exchange, letter.queue, letter)
+            assert proxy.wait_until_swallowed(4)
+            proxy.cut()
+    assert window.confirmed == [letter]
+    assert _purge(fw_services, "bulk") == 2
 
 
 def test_a_queue_deleted_behind_its_back_is_declared_again(fw_services: Services) -> None:
@@ -366,6 +389,12 @@ def _foreign(
         headers=headers,
         properties=properties,
     )
+
+
+def _purge(services: Services, queue: str) -> int:
+    """How many messages were in a queue, which is empty then."""
+    with services.app.connection_for_read() as connection:
+        return int(connection.default_channel.queue_purge(queue))
 
 
 def _ids_in(services: Services, queue: str) -> set[str]:

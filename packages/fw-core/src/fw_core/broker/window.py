@@ -87,12 +87,7 @@ class Window:
     @property
     def in_doubt(self) -> list[Letter]:
         """The messages that may be queued and were not confirmed."""
-        owed = set(self.owed.values())
-        return [
-            sent.letter
-            for sent in self._all
-            if not sent.is_confirmed and (sent.is_in_doubt or sent in owed)
-        ]
+        return [sent.letter for sent in self._all if sent.is_in_doubt and not sent.is_confirmed]
 
     @property
     def refused(self) -> list[Letter]:
