@@ -241,7 +241,35 @@ def test_numbers_that_no_column_can_hold_are_cut(world):
     assert world.letters()[0].attempts == 2**31 - 1
 
 
+def test_what_a_stranger_wrote_is_cut_to_what_a_row_can_hold(world):
+    """A letter whose names are too long for an index is kept under its call all the same."""
+    long = "é" * 100_000
+    facts = json.loads(world.death().to_header())
+    facts |= dict.fromkeys(("reason", "queue", "worker"), long)
+    facts["error"] = {"type": long, "message": long, "traceback": long}
+    world.send(task=long, call=long, headers={DEAD: json.dumps(facts)})
+
+    world.collect()
+
+    [letter] = world.letters()
+    note = 50
+    for name in ("task_id", "task_name", "queue", "reason", "error_type", "worker"):
+        assert 500 <= len(getattr(letter, name).encode()) <= 500 + note
+    assert 8 * 1024 <= len(letter.error_message.encode()) <= 8 * 1024 + note
+    assert 64 * 1024 <= len(letter.traceback.encode()) <= 64 * 1024 + note
+
+
 # What stands in the way
+
+
+def test_a_long_note_is_cut(world, monkeypatch):
+    def settle(*_: Any) -> None:
+        raise ValueError("x" * 100_000)
+
+    monkeypatch.setattr(batch, "settle_failure", settle)
+    world.send(death=world.death(is_settled=False))
+    world.collect()
+    assert 8 * 1024 <= len(world.letters()[0].note) <= 8 * 1024 + 50
 
 
 def test_who_can_never_be_told_is_noted_and_the_letter_kept(world):
@@ -284,7 +312,8 @@ def test_a_row_that_the_database_refuses_is_kept_as_the_bare_message(world):
         lambda connection: connection.execute(
             text(
                 "CREATE TRIGGER refuse BEFORE INSERT ON fw_dead_letters "
-                "WHEN NEW.task_name = 'odd' BEGIN SELECT RAISE(ABORT, 'no odd ones'); END"
+                "WHEN NEW.task_name = 'odd' BEGIN SELECT RAISE(ABORT, "
+                f"'no odd ones{'!' * 5_000}'); END"
             )
         ),
         timeout=1,
@@ -299,7 +328,9 @@ def test_a_row_that_the_database_refuses_is_kept_as_the_bare_message(world):
         ("b", None),
         ("c", "orders.bill"),
     ]
-    assert "no odd ones" in world.letters()[1].note
+    note = world.letters()[1].note
+    assert note.startswith("no odd ones")
+    assert len(note) < 1_050
 
 
 # Outcomes

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from contextlib import nullcontext
 from dataclasses import replace
+from datetime import timedelta
 from functools import partial
 
 import pytest
@@ -196,6 +197,14 @@ def test_of_two_letters_of_one_call_the_newer_is_sent(world, dead):
     report = replay(world.app, ALL)
     assert [each.letter.dead_id for each in report.sent] == ["newer"]
     assert [each.letter.dead_id for each in report.refused] == ["message-1"]
+
+
+def test_the_newer_of_two_letters_is_the_one_that_died_last_however_they_were_collected(
+    world, dead
+):
+    dead(message="newer", death=world.death(at=world.clock.now() + timedelta(seconds=60)))
+    dead(message="older")
+    assert [each.letter.dead_id for each in replay(world.app, ALL).sent] == ["newer"]
 
 
 def test_what_was_replayed_or_discarded_is_refused_by_id(world, dead):
@@ -432,6 +441,59 @@ def test_older_letters_of_a_call_end_with_its_newest(world, dead, monkeypatch, i
     assert older.note == "a newer dead letter of the same call was replayed"
     assert sorted(letter.state for letter in rest) == ["dead", "replayed"]
     assert all(letter.note is None for letter in rest)
+
+
+def end_replay(world, *names):
+    world.app.backend.database.transaction(
+        lambda connection: table.end_replay(connection, names, world.app.now()), timeout=5
+    )
+
+
+def test_a_newer_letter_that_came_while_an_older_one_was_sent_still_waits(world, dead):
+    """The replayed call died once more: somebody has to see that."""
+    dead()
+    world.clock.advance(60)
+    dead(message="newer", death=world.death())
+    end_replay(world, "message-1")
+    assert states(world) == ["replayed", "dead"]
+
+
+def test_a_discarded_letter_stays_discarded_when_a_newer_one_of_its_call_is_replayed(world, dead):
+    """Its reason is kept for an audit."""
+    dead()
+    discard(world.app, ALL, reason="by hand")
+    world.clock.advance(60)
+    dead(message="newer", death=world.death())
+    replay(world.app, ALL)
+    assert states(world) == ["discarded", "replayed"]
+    assert world.letters()[0].note == "by hand"
+
+
+def test_a_letter_that_was_discarded_while_it_was_sent_stays_discarded(world, dead):
+    dead()
+    discard(world.app, ALL, reason="by hand")
+    end_replay(world, "message-1")
+    assert states(world) == ["discarded"]
+
+
+def test_an_older_letter_is_sent_when_the_newer_one_of_its_call_was_discarded(world, dead):
+    dead()
+    world.clock.advance(60)
+    dead(message="newer", death=world.death())
+    discard(world.app, Choice(ids=("newer",)), reason="it came twice")
+    report = replay(world.app, ALL)
+    assert [each.letter.dead_id for each in report.sent] == ["message-1"]
+    assert report.refused == []
+
+
+def test_a_calls_id_means_its_letters_that_wait_for_a_decision(world, dead):
+    dead()
+    replay(world.app, ALL)
+    world.clock.advance(60)
+    dead(message="newer", death=world.death())
+    report = replay(world.app, Choice(ids=("call-1",)))
+    assert [each.letter.dead_id for each in report.sent] == ["newer"]
+    assert report.refused == []
 
 
 @pytest.mark.parametrize("is_dry", [False, True])
