@@ -10,7 +10,14 @@ import pytest
 from celery import chain
 from sqlalchemy import create_engine, event, text
 from sqlalchemy.exc import IntegrityError
-from sqlalchemy.orm import Session, scoped_session, sessionmaker
+from sqlalchemy.orm import (
+    DeclarativeBase,
+    Mapped,
+    Session,
+    mapped_column,
+    scoped_session,
+    sessionmaker,
+)
 from sqlalchemy.pool import StaticPool
 
 from fw_core import (
@@ -24,6 +31,7 @@ from fw_core import (
     task_framework,
 )
 from fw_core.broker import amqp
+from fw_core.broker.holding import _block
 from fw_core.broker.publish import Unconfirmed
 from fw_core.call import after_commit as holding
 from fw_core.client import current_app
@@ -56,6 +64,19 @@ def pay_task() -> Any:
 def sent(broker: FakeBroker) -> list[int]:
     """The orders of the calls that were sent."""
     return [message.args[0] for message in broker.sent]
+
+
+LISTENERS = (
+    ("after_commit", holding._committed),
+    ("after_transaction_end", holding._ended),
+)
+
+
+def forget_listeners() -> None:
+    """As in a process where no call has waited for a session yet."""
+    for name, hear in LISTENERS:
+        if event.contains(Session, name, hear):
+            event.remove(Session, name, hear)
 
 
 def insert(session: Session, order_id: int) -> None:
@@ -147,6 +168,44 @@ def test_a_session_is_used_for_one_transaction_after_the_other(
     session.commit()
 
     assert sent(fw_broker) == [0, 2]
+
+
+class Base(DeclarativeBase): ...
+
+
+class Order(Base):
+    __tablename__ = "orders"
+    id: Mapped[int] = mapped_column(primary_key=True)
+
+
+def test_a_flush_is_not_the_end_of_the_transaction(session: Session, fw_broker: FakeBroker):
+    """SQLAlchemy begins and ends a transaction inside of it."""
+    session.add(Order(id=1))
+    pay_task().options(after_commit=session).delay(1)
+    session.flush()
+    assert sent(fw_broker) == []
+    session.commit()
+
+    assert sent(fw_broker) == [1]
+
+
+@pytest.mark.parametrize("with_info", [False, True])
+def test_each_session_sends_its_own_calls(
+    session: Session, sessions: sessionmaker[Session], fw_broker: FakeBroker, with_info: bool
+):
+    """Also if it was made with the ``info`` of the other one."""
+    pay = pay_task()
+
+    pay.options(after_commit=session).delay(1)
+    with sessions(info=session.info if with_info else None) as other:
+        other.begin()
+        other.rollback()
+        pay.options(after_commit=other).delay(2)
+        other.commit()
+        assert sent(fw_broker) == [2]
+    session.commit()
+
+    assert sent(fw_broker) == [2, 1]
 
 
 def test_a_block_of_begin_commits_or_rolls_back(
@@ -305,6 +364,26 @@ def test_code_that_was_started_in_the_block_sends_at_once_when_the_block_is_over
     assert not session.in_transaction()
 
 
+def test_code_that_was_started_in_an_inner_block_belongs_to_the_outer_one_then(
+    session: Session, sessions: sessionmaker[Session], fw_broker: FakeBroker
+):
+    pay = pay_task()
+
+    async def request() -> None:
+        async def background() -> None:
+            pay.delay(1)
+
+        with after_commit(session):
+            with after_commit(sessions()):
+                started = asyncio.create_task(background())
+            await started
+
+    asyncio.run(request())
+    assert sent(fw_broker) == []
+    session.commit()
+    assert sent(fw_broker) == [1]
+
+
 def test_a_commit_inside_the_block_sends_what_was_made_before_it(
     session: Session, fw_broker: FakeBroker
 ):
@@ -356,6 +435,46 @@ def test_a_hook_of_somebody_else_that_raises_loses_no_call_of_a_committed_transa
     assert sent(fw_broker) == [1]
 
 
+def test_a_hook_of_every_session_that_was_there_first_loses_no_call_either(
+    session: Session, fw_broker: FakeBroker
+):
+    forget_listeners()
+
+    def audit(_: Session) -> None:
+        raise ZeroDivisionError
+
+    event.listen(Session, "after_commit", audit)
+    try:
+        insert(session, 1)
+        pay_task().options(after_commit=session).delay(1)
+        with pytest.raises(ZeroDivisionError):
+            session.commit()
+        session.close()
+    finally:
+        event.remove(Session, "after_commit", audit)
+
+    assert sent(fw_broker) == [1]
+
+
+def test_nothing_piles_up_in_a_session_or_a_process_that_lives_long(
+    session: Session, sessions: sessionmaker[Session], fw_broker: FakeBroker
+):
+    pay = pay_task()
+    around = _block.get()
+
+    for order_id in range(3):
+        with after_commit(session), session.begin_nested():
+            pay.delay(order_id)
+        session.commit()
+        with sessions.begin() as other, after_commit(other):
+            pay.delay(order_id)
+
+    held = holding._held_for(session)
+    assert (held._waiting, held._committed) == ([], set())
+    assert _block.get() is around
+    assert [list(getattr(session.dispatch, name)).count(hear) for name, hear in LISTENERS] == [1, 1]
+
+
 @pytest.mark.parametrize("of_all", [True, False])
 @pytest.mark.parametrize("is_first", [True, False])
 def test_a_call_in_a_hook_of_the_commit_is_sent_with_it(
@@ -363,18 +482,11 @@ def test_a_call_in_a_hook_of_the_commit_is_sent_with_it(
     fw_broker: FakeBroker,
     of_all: bool,
     is_first: bool,
-    monkeypatch: pytest.MonkeyPatch,
 ):
     """Also if it is the first in the process that waits for a session at all."""
     pay = pay_task()
     if is_first:
-        monkeypatch.setattr(holding, "_listening", set())
-        for name, hear in (
-            ("after_commit", holding._committed),
-            ("after_transaction_end", holding._ended),
-        ):
-            if event.contains(Session, name, hear):
-                event.remove(Session, name, hear)
+        forget_listeners()
 
     def audit(committed: Session) -> None:
         pay.options(after_commit=committed).delay(2)

@@ -14,7 +14,7 @@ import sys
 import threading
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
-from typing import TYPE_CHECKING, Any, Protocol, TypeAlias, Union, cast
+from typing import TYPE_CHECKING, Any, Protocol, TypeAlias, Union
 
 from fw_core.broker.holding import Holder, Outgoing, held_by, publish_held
 from fw_core.errors import OptionError, SendError
@@ -104,13 +104,18 @@ def _sqlalchemy_session(session: Any) -> Session | None:
 
 def _held_for(session: Session) -> _OfSession:
     _listen(session)
-    held = session.info.get(_KEY)
+    held = _kept_in(session)
     if held is None:
         held = session.info[_KEY] = _OfSession(session)
-    return cast(_OfSession, held)
+    return held
 
 
-_listening: set[str] = set()
+def _kept_in(session: Session) -> _OfSession | None:
+    """What it holds itself: its ``info`` may have been made of another session's."""
+    held: _OfSession | None = session.info.get(_KEY)
+    return held if held is not None and held.session is session else None
+
+
 _beginning_to_listen = threading.Lock()
 
 
@@ -125,19 +130,18 @@ def _listen(session: Session) -> None:
     with _beginning_to_listen:
         for name, hear in (("after_transaction_end", _ended), ("after_commit", _committed)):
             is_heard_now = name == "after_commit" and _is_committed(session.get_transaction())
-            if name not in _listening and not is_heard_now:
+            if not is_heard_now and not event.contains(Session, name, hear):
                 event.listen(Session, name, hear, insert=True)
-                _listening.add(name)
 
 
 def _committed(session: Session) -> None:
-    held = session.info.get(_KEY)
+    held = _kept_in(session)
     if held is not None:
         held.note_commit()
 
 
 def _ended(session: Session, transaction: SessionTransaction) -> None:
-    held = session.info.get(_KEY)
+    held = _kept_in(session)
     if held is not None:
         held.end(transaction)
 
@@ -153,21 +157,21 @@ class _OfSession:
     """The messages that wait for a session's transaction, each with its savepoint."""
 
     def __init__(self, session: Session) -> None:
-        self._session = session
+        self.session = session
         self._waiting: list[tuple[SessionTransaction | None, Outgoing]] = []
         self._committed: set[SessionTransaction] = set()
 
     def hold(self, messages: Sequence[Outgoing]) -> None:
-        if not self._session.in_transaction():
+        if not self.session.in_transaction():
             # As any other use of a session would: so a rollback or a close forgets the call.
-            self._session.begin()
+            self.session.begin()
         self.note_commit()  # one that is held by a hook of the commit
-        savepoint = self._session.get_nested_transaction()
+        savepoint = self.session.get_nested_transaction()
         self._waiting += [(savepoint, message) for message in messages]
 
     def note_commit(self) -> None:
         """Remember a savepoint or transaction that is committed, and about to end."""
-        ending = self._session.get_nested_transaction() or self._session.get_transaction()
+        ending = self.session.get_nested_transaction() or self.session.get_transaction()
         if ending is not None and _is_committed(ending):
             self._committed.add(ending)
 
@@ -176,7 +180,7 @@ class _OfSession:
         committed = ended in self._committed
         self._committed.discard(ended)
         if ended.nested:
-            around = self._session.get_nested_transaction()
+            around = self.session.get_nested_transaction()
             self._waiting = [
                 (around if savepoint is ended else savepoint, message)
                 for savepoint, message in self._waiting
@@ -196,8 +200,7 @@ class _Hooked:
         self._on_commit = on_commit
 
     def hold(self, messages: Sequence[Outgoing]) -> None:
-        own = tuple(messages)
-        self._on_commit(lambda: _publish(own))
+        self._on_commit(lambda: _publish(messages))
 
 
 def _publish_without_blocking(messages: Sequence[Outgoing]) -> None:
