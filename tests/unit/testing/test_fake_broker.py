@@ -22,7 +22,7 @@ from fw_core import (
 from fw_core.broker import local
 from fw_core.client import current_app
 from fw_testing import FakeBroker, VirtualClock, fake_broker
-from fw_testing.errors import NeverAtRest, NothingReady, NotSentAssertion
+from fw_testing.errors import NeverAtRest, NothingReady
 
 
 def test_a_call_waits_until_it_is_told_to_run(fw_broker: FakeBroker) -> None:
@@ -188,23 +188,6 @@ def test_tasks_that_send_each_other_for_ever_are_an_error(fw_broker: FakeBroker)
     again.delay()
     with pytest.raises(NeverAtRest, match="After 50 attempts"):
         fw_broker.drain(most=50)
-
-
-def test_assert_sent_compares_arguments_by_their_names(fw_broker: FakeBroker) -> None:
-    """However the call wrote them."""
-
-    @task_framework
-    def send(address: str, subject: str) -> None: ...
-
-    send.delay("a@b", subject="hi")
-    assert fw_broker.assert_sent(send, address="a@b", subject="hi").queue == "default"
-    fw_broker.assert_sent(send)
-    with pytest.raises(NotSentAssertion, match=r"send\('a@b', 'hi'\)"):
-        fw_broker.assert_sent(send, "a@b", "bye")
-    with pytest.raises(AssertionError):
-        fw_broker.assert_sent(send, queue="bulk")
-    with pytest.raises(NotSentAssertion, match="was sent 1 times"):
-        fw_broker.assert_not_sent(send)
 
 
 def test_nothing_is_left_behind() -> None:

@@ -3,19 +3,20 @@
 from __future__ import annotations
 
 import itertools
-import json
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
 from datetime import timedelta
 from typing import Any
 
 from celery import signals
+from kombu.utils.json import loads
 
 from fw_core import client
 from fw_core.attempt.outcome import GaveUp, RetryIn, Succeeded
 from fw_core.broker import local
 from fw_core.broker.app import App
 from fw_core.broker.local import MessageView
+from fw_core.broker.local.records import Draft
 from fw_core.declare import decorator
 from fw_core.declare.registry import TASK_REGISTRY
 from fw_core.headers import DEAD, LATERS
@@ -24,6 +25,7 @@ from fw_testing.clock import VirtualClock, one_look, pauses_of
 from fw_testing.errors import NeverAtRest
 from fw_testing.records import DeadLetter, Message, Ran
 from fw_testing.worker import DeterministicWorker
+from fw_worker.again import forget
 from fw_worker.app import create_app
 from fw_worker.dead_letters.death import Death
 from fw_worker.ended import Ended, listening
@@ -48,6 +50,7 @@ class Bench:
         self.sent: list[Message] = []
         self.ran: list[Ran] = []
         self.worker = DeterministicWorker(app, store)
+        self.is_held = False
         self._store = store
 
     def run_next(self) -> Ran | None:
@@ -62,11 +65,34 @@ class Bench:
         self._run(most, through_time=False)
         return self.ran[before:]
 
-    def rest(self) -> list[Ran]:
-        """Run everything; where only delayed messages are left, move the time to the next."""
+    def rest(self, look: Callable[[], None] = lambda: None) -> list[Ran]:
+        """Run everything; where only delayed messages are left, move the time to the next.
+
+        Args:
+            look: Called before each message.
+        """
         before = len(self.ran)
-        self._run(MOST_STEPS, through_time=True)
+        self._run(MOST_STEPS, through_time=True, look=look)
         return self.ran[before:]
+
+    @contextmanager
+    def held(self) -> Iterator[None]:
+        """Let nothing run by itself, as eager calls do, until the block ends."""
+        before, self.is_held = self.is_held, True
+        try:
+            yield
+        finally:
+            self.is_held = before
+
+    def bring_again(self, view: MessageView) -> None:
+        """Deliver a message again, as after the death of a worker that had noted nothing of it."""
+        self.app.backend.forget(view.headers["id"])
+        forget(view.properties.get("message_id"))
+        draft = Draft(view.body, view.headers, view.properties)
+        self._store.publish(draft, key=view.queue)
+        dead_worker = self._store.register_owner()
+        self._store.claim(dead_worker, view.queue)
+        self._store.remove_owner(dead_worker, counted=True)
 
     def next_in(self) -> float | None:
         """Seconds until the next delayed message is due; None if none waits."""
@@ -75,22 +101,29 @@ class Bench:
 
     def waiting(self) -> list[Message]:
         """The messages that have not run, ready or delayed, in the order in which they are due."""
+        return [self._message(view) for view in self.views()]
+
+    def views(self) -> list[MessageView]:
+        """The same, as the broker has them."""
         own = {self.app.topology.dead, self.app.topology.outcomes}
         views = [
             view
             for queue in self._store.queues()
-            if queue.name not in own
+            if queue.name not in own and (queue.ready or queue.delayed)
             for view in self._store.messages(queue.name)
         ]
-        return [self._message(view) for view in sorted(views, key=lambda view: view.due)]
+        return sorted(views, key=lambda view: view.due)
 
     def dead(self) -> list[DeadLetter]:
         """The dead letters, oldest first."""
         return [self._dead(view) for view in self._store.messages(self.app.topology.dead)]
 
-    def _run(self, most: int, *, through_time: bool) -> None:
+    def _run(
+        self, most: int, *, through_time: bool, look: Callable[[], None] = lambda: None
+    ) -> None:
         for _ in range(most):
             if self.worker.is_ready():
+                look()
                 self.worker.run_next()
                 continue
             wait = self.next_in() if through_time else None
@@ -237,7 +270,7 @@ def _empty_results(app: App) -> None:
 
 def _arguments(body: bytes) -> tuple[tuple[Any, ...], dict[str, Any]]:
     try:
-        args, kwargs, _ = json.loads(body)
+        args, kwargs, _ = loads(body)
         return tuple(args), dict(kwargs)
     except (ValueError, TypeError):
         return (), {}

@@ -9,36 +9,12 @@ from typing import Any
 from celery import signals
 
 from fw_core import client
-from fw_testing.bench import Bench, bench
-from fw_testing.clock import VirtualClock
-from fw_testing.records import DeadLetter, Ran
+from fw_testing.assertions import Assertions
+from fw_testing.bench import bench
 
 
-class Eager:
+class Eager(Assertions):
     """What eager calls did: the attempts, their waits, the dead letters."""
-
-    def __init__(self, world: Bench) -> None:
-        self._world = world
-
-    @property
-    def ran(self) -> list[Ran]:
-        """Every attempt that has run, in order."""
-        return list(self._world.ran)
-
-    @property
-    def waits(self) -> list[float]:
-        """The waits between attempts in seconds, as the policies state them, before jitter."""
-        return [ran.wait for ran in self._world.ran if ran.wait is not None]
-
-    @property
-    def dead(self) -> list[DeadLetter]:
-        """The dead letters, oldest first."""
-        return self._world.dead()
-
-    @property
-    def clock(self) -> VirtualClock:
-        """The clock, which the waits have moved."""
-        return self._world.clock
 
 
 @contextmanager
@@ -51,7 +27,7 @@ def eager() -> Iterator[Eager]:
     with bench() as world:
 
         def run_at_once(**_: Any) -> None:
-            if client.current_app() is world.app and not world.worker.running:
+            if client.current_app() is world.app and not (world.worker.running or world.is_held):
                 world.rest()
 
         signals.after_task_publish.connect(run_at_once, weak=False)

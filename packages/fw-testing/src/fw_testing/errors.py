@@ -1,6 +1,8 @@
-"""What a test can do wrong with the fixtures."""
+"""What a test can do wrong with the fixtures, and what it can find."""
 
 from __future__ import annotations
+
+from collections.abc import Sequence
 
 from fw_core.errors import FrameworkError
 
@@ -38,4 +40,114 @@ class NeverAtRest(FrameworkError, AssertionError):  # noqa: N818 - reads as what
 
 
 class NotSentAssertion(FrameworkError, AssertionError):  # noqa: N818 - reads as what happened
-    """A call was expected and not sent, or sent and not expected."""
+    """A call was expected and not sent."""
+
+    def __init__(self, *, expected: str, sent: str, waiting: int) -> None:
+        self.expected = expected
+        super().__init__(
+            f"{expected} was not sent.",
+            f"Sent were, the nearest first (expected != sent):{sent}"
+            if sent
+            else "Nothing was sent.",
+            f"fw_broker.drain(), if one of the {waiting} that wait is to send it; "
+            "else send it, or correct what the test expects."
+            if waiting
+            else "send it, or correct what the test expects.",
+        )
+
+
+class SentAssertion(FrameworkError, AssertionError):  # noqa: N818 - reads as what happened
+    """A call was sent and not expected."""
+
+    def __init__(self, *, expected: str, sent: Sequence[str]) -> None:
+        self.expected = expected
+        times = "once" if len(sent) == 1 else f"{len(sent)} times"
+        super().__init__(
+            f"{expected} was sent {times}.",
+            "Sent were:" + "".join(f"\n  {call}" for call in sent),
+            "do not send it, or correct what the test expects.",
+        )
+
+
+class NotDeadAssertion(FrameworkError, AssertionError):  # noqa: N818 - reads as what happened
+    """A dead letter was expected and there is none."""
+
+    def __init__(self, *, expected: str, dead: str, stories: Sequence[str], then: str) -> None:
+        self.expected = expected
+        found = (
+            f"Dead letters, the nearest first (expected != kept):{dead}"
+            if dead
+            else "There are no dead letters."
+        )
+        super().__init__(
+            f"{expected} is no dead letter.",
+            found + _told(stories),
+            then or "let it fail, or correct what the test expects.",
+        )
+
+
+class NotRetriedAssertion(FrameworkError, AssertionError):  # noqa: N818 - reads as what happened
+    """A call was not retried, or not with the waits that were expected."""
+
+    def __init__(
+        self, *, expected: str, waits: str, were: str, stories: Sequence[str], then: str
+    ) -> None:
+        self.expected = expected
+        what = f"with the waits {waits}" if waits else "at all"
+        super().__init__(
+            f"{expected} was not retried {what}{were}.",
+            "The waits of a call are those that its policy states, before jitter." + _told(stories),
+            then or "correct the task's retries and backoff, or what the test expects.",
+        )
+
+
+class WhichCall(FrameworkError, AssertionError):  # noqa: N818 - reads as what happened
+    """Several calls fit an assertion that is about one."""
+
+    def __init__(self, *, expected: str, calls: Sequence[tuple[str, str]], name: str) -> None:
+        self.expected = expected
+        super().__init__(
+            f"{len(calls)} calls are {expected}; one of them has to be meant.",
+            "Each call has waits of its own:"
+            + "".join(f"\n  {call}   id={task_id!r}" for task_id, call in calls),
+            f"give its arguments, or its id: {name}(task, id=result.id, ...)",
+        )
+
+
+class NotIdempotentAssertion(FrameworkError, AssertionError):  # noqa: N818 - reads as what happened
+    """A task that ran twice did not leave what it leaves when it runs once."""
+
+    def __init__(self, *, call: str, differences: str, first: str, second: str) -> None:
+        self.call = call
+        super().__init__(
+            f"{call} does more when it runs twice.",
+            "A message can come again after a crash of its worker. The probe saw "
+            f"(after the first run != after the second):{differences}"
+            f"\n  after the first run:  {first}\n  after the second run: {second}",
+            "look whether the work is done already, or do it under a key that is the same in both "
+            "runs: current_attempt().task_id",
+        )
+
+
+class SecondRunFailed(FrameworkError, AssertionError):  # noqa: N818 - reads as what happened
+    """A task did its work, and failed when its message came again."""
+
+    def __init__(self, *, call: str, stories: Sequence[str]) -> None:
+        self.call = call
+        super().__init__(
+            f"{call} failed when its message came again.",
+            "Its work had been done, and its result would be a failure." + _told(stories),
+            "return as the first run did where the work is done already.",
+        )
+
+
+class NothingProven(FrameworkError, AssertionError):  # noqa: N818 - reads as what happened
+    """An assertion that would hold whatever the task does."""
+
+    def __init__(self, *, call: str, why: str, fix: str) -> None:
+        self.call = call
+        super().__init__(f"{call} cannot be shown to be idempotent.", why, fix)
+
+
+def _told(stories: Sequence[str]) -> str:
+    return "\nIts calls:" + "".join(f"\n  {story}" for story in stories) if stories else ""

@@ -30,6 +30,11 @@ def remember(message_id: str | None) -> None:
         _settled.popitem(last=False)
 
 
+def forget(message_id: str | None) -> None:
+    """Note nothing of a message, as a worker that has just started."""
+    _settled.pop(message_id or "", None)
+
+
 def is_in_hand(message: Any, ack: Settle, reject: Settle, errors: tuple[Any, ...]) -> bool:
     """Whether a message that came again needs no attempt; it is then settled with the first one.
 

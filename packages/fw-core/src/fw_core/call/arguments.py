@@ -11,6 +11,7 @@ import typing
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
+from operator import attrgetter
 from typing import Any
 
 from fw_core.call import carriers, plain
@@ -65,6 +66,26 @@ class Arguments:
             else:
                 return Checked(tuple(args), dict(kwargs))
             raise
+
+    def encode_named(
+        self,
+        args: Sequence[Any],
+        kwargs: Mapping[str, Any],
+        *,
+        otherwise: Callable[[Any, CallError], Any],
+    ) -> dict[str, Any]:
+        """The plain arguments of a call by the names of their parameters.
+
+        Args:
+            args: The positional arguments.
+            kwargs: The named arguments.
+            otherwise: Gives what stands for an argument that does not fit, or raises the error.
+
+        Raises:
+            CallError: an argument is missing or unknown.
+        """
+        direction = attrgetter("encode")
+        return dict(self._mapped(args, kwargs, direction, otherwise).arguments)
 
     def decode(self, args: Sequence[Any], kwargs: Mapping[str, Any]) -> Checked:
         """Check the arguments of a message and return what the function is called with.
@@ -181,6 +202,19 @@ class Arguments:
         kwargs: Mapping[str, Any],
         direction: Callable[[carriers.Carrier], Callable[[str, Any], Any]],
     ) -> Checked:
+        def refuse(_: Any, error: CallError) -> Any:
+            raise error from None
+
+        bound = self._mapped(args, kwargs, direction, refuse)
+        return Checked(bound.args, bound.kwargs)
+
+    def _mapped(
+        self,
+        args: Sequence[Any],
+        kwargs: Mapping[str, Any],
+        direction: Callable[[carriers.Carrier], Callable[[str, Any], Any]],
+        otherwise: Callable[[Any, CallError], Any],
+    ) -> inspect.BoundArguments:
         bound = self._bind(args, kwargs)
         own = self._carriers
         for name, parameter in self._signature.parameters.items():
@@ -197,8 +231,8 @@ class Arguments:
                 else:
                     bound.arguments[name] = convert(name, value)
             except plain.NotPlainError as error:
-                raise self._refusal(error, name) from None
-        return Checked(bound.args, bound.kwargs)
+                bound.arguments[name] = otherwise(value, self._refusal(error, name))
+        return bound
 
     def _bind(self, args: Sequence[Any], kwargs: Mapping[str, Any]) -> inspect.BoundArguments:
         try:
