@@ -102,6 +102,12 @@ def acknowledgements_lost() -> Iterator[None]:
         Message.ack_log_error = original
 
 
+@pytest.fixture(autouse=True)
+def _collected_elsewhere(monkeypatch: pytest.MonkeyPatch) -> None:
+    """What an attempt leaves in the broker stays there to be looked at."""
+    monkeypatch.setenv("FW_COLLECT_DEAD_LETTERS", "false")
+
+
 @pytest.fixture
 def runs() -> list[Any]:
     return []

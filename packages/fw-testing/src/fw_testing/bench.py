@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import itertools
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 from datetime import timedelta
 from typing import Any
@@ -19,15 +19,16 @@ from fw_core.broker.local import MessageView
 from fw_core.broker.local.records import Draft
 from fw_core.declare import decorator
 from fw_core.declare.registry import TASK_REGISTRY
-from fw_core.headers import DEAD, LATERS
+from fw_core.headers import LATERS
 from fw_core.settings import read_settings
 from fw_testing.clock import VirtualClock, one_look, pauses_of
+from fw_testing.collecting import Collecting, Results
 from fw_testing.errors import NeverAtRest
 from fw_testing.records import DeadLetter, Message, Ran
 from fw_testing.worker import DeterministicWorker
 from fw_worker.again import forget
 from fw_worker.app import create_app
-from fw_worker.dead_letters.death import Death
+from fw_worker.dead_letters.sending_again import Replayed
 from fw_worker.ended import Ended, listening
 
 RESULTS = "sqlite:///file:fw-testing?mode=memory&uri=true"
@@ -44,19 +45,55 @@ class Bench:
     Made by :func:`bench`.
     """
 
-    def __init__(self, app: App, store: local.Store, clock: VirtualClock) -> None:
-        self.app = app
+    app: App
+    worker: DeterministicWorker
+    collecting: Collecting | None = None
+
+    def __init__(self, store: local.Store, clock: VirtualClock) -> None:
         self.clock = clock
         self.sent: list[Message] = []
         self.ran: list[Ran] = []
-        self.worker = DeterministicWorker(app, store)
+        self.is_eager = False
         self.is_held = False
         self._store = store
+
+    def put_to_work(self, app: App) -> None:
+        """Let a worker and a collector of ``app`` take the messages."""
+        self.app = app
+        self.worker = DeterministicWorker(app, self._store)
+        self.collecting = Collecting(app, self._store, self.worker.connection)
+
+    def collect(self) -> None:
+        """Keep what has died, and the outcomes that the database could not take before."""
+        if self.collecting is not None:
+            with self.held():
+                self.collecting.collect()
+        self.go_on()
+
+    def go_on(self) -> None:
+        """Run what is ready, if calls run at once here and nothing is running."""
+        if self.is_eager and not (self.is_held or self.worker.running) and self.worker.is_ready():
+            self.rest()
+
+    def replay(self, ids: Sequence[str], to: str | None) -> Replayed:
+        """Send dead letters again."""
+        assert self.collecting is not None
+        with self.held():
+            replayed = self.collecting.replay(ids, to=to)
+        self.go_on()
+        return replayed
+
+    def discard(self, ids: Sequence[str], reason: str) -> int:
+        """Note that dead letters are not needed; returns how many were."""
+        assert self.collecting is not None
+        with self.held():
+            return len(self.collecting.discard(ids, reason=reason))
 
     def run_next(self) -> Ran | None:
         """Run the message that is first in line; None if none is ready, or it could not run."""
         before = len(self.ran)
         self.worker.run_next()
+        self.collect()
         return self.ran[before] if len(self.ran) > before else None
 
     def drain(self, most: int = MOST_STEPS) -> list[Ran]:
@@ -72,7 +109,8 @@ class Bench:
             look: Called before each message.
         """
         before = len(self.ran)
-        self._run(MOST_STEPS, through_time=True, look=look)
+        with self.held():
+            self._run(MOST_STEPS, through_time=True, look=look)
         return self.ran[before:]
 
     @contextmanager
@@ -116,21 +154,31 @@ class Bench:
 
     def dead(self) -> list[DeadLetter]:
         """The dead letters, oldest first."""
-        return [self._dead(view) for view in self._store.messages(self.app.topology.dead)]
+        with self.held():
+            return [] if self.collecting is None else self.collecting.dead()
 
     def _run(
         self, most: int, *, through_time: bool, look: Callable[[], None] = lambda: None
     ) -> None:
+        self.collect()
         for _ in range(most):
             if self.worker.is_ready():
                 look()
                 self.worker.run_next()
+                self.collect()
                 continue
             wait = self.next_in() if through_time else None
             if wait is None:
                 return
             self.clock.advance(wait)
+            self.collect()
         raise NeverAtRest(steps=most, last=self.ran[-1].task if self.ran else "none")
+
+    def close(self) -> None:
+        """Let go of the broker."""
+        if self.collecting is not None:
+            self.collecting.close()
+        self.worker.close()
 
     def note_sent(
         self, sender: str, body: Any, headers: Any, priority: Any, routing_key: str
@@ -191,20 +239,6 @@ class Bench:
             priority=view.properties.get("priority"),
         )
 
-    def _dead(self, view: MessageView) -> DeadLetter:
-        args, kwargs = _arguments(view.body)
-        task_id = str(view.headers.get("id") or "")
-        death = Death.from_header(view.headers.get(DEAD))
-        return DeadLetter(
-            task=str(view.headers.get("task") or ""),
-            args=args,
-            kwargs=kwargs,
-            id=task_id,
-            queue=self._queue(str(view.headers.get("x-first-death-queue") or view.key)),
-            error="" if death is None else str(death.error),
-            body=view.body,
-        )
-
     def _queue(self, name: str) -> str:
         return name.removeprefix(self.app.topology.prefix)
 
@@ -226,13 +260,19 @@ def bench() -> Iterator[Bench]:
         settings = read_settings(
             broker_url=local.memory_url(name), database_url=RESULTS, task_modules=()
         )
-        app = create_app(settings, TASK_REGISTRY, clock=clock.now)
+        world = Bench(store, clock)
+        app = create_app(
+            settings,
+            TASK_REGISTRY,
+            clock=clock.now,
+            result_backend=lambda app: Results(app, RESULTS, world.collect),
+        )
         app.result_clock = one_look()
         app.pauses = pauses_of(clock)
         stack.callback(app.close)
         stack.callback(app.amqp.close_connections)
-        world = Bench(app, store, clock)
-        stack.callback(world.worker.close)
+        world.put_to_work(app)
+        stack.callback(world.close)
         stack.callback(_empty_results, app)
         stack.enter_context(client.using(app))
         stack.enter_context(listening(world.note_ended))

@@ -25,6 +25,7 @@ def eager() -> Iterator[Eager]:
     at once too, in virtual time. What a task sends runs after it.
     """
     with bench() as world:
+        world.is_eager = True
 
         def run_at_once(**_: Any) -> None:
             if client.current_app() is world.app and not (world.worker.running or world.is_held):

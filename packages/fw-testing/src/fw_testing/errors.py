@@ -149,5 +149,29 @@ class NothingProven(FrameworkError, AssertionError):  # noqa: N818 - reads as wh
         super().__init__(f"{call} cannot be shown to be idempotent.", why, fix)
 
 
+class NoDeadLetters(FrameworkError, AssertionError):  # noqa: N818 - reads as what happened
+    """Dead letters were to be replayed or discarded, and none waits for a decision."""
+
+    def __init__(self, *, what: str) -> None:
+        super().__init__(
+            f"There is no dead letter to be {what}.",
+            "A call is a dead letter when it has failed for good: after its last retry.",
+            "let it fail first; fw_broker.dead shows what is there.",
+        )
+
+
+class NotReplayed(FrameworkError, AssertionError):  # noqa: N818 - reads as what happened
+    """Dead letters that cannot be sent again."""
+
+    def __init__(self, *, refused: Sequence[tuple[str, str]], sent: int) -> None:
+        self.refused = list(refused)
+        lines = "".join(f"\n  {name}: {why}" for name, why in refused)
+        super().__init__(
+            f"{len(refused)} dead letters were not sent again:{lines}",
+            f"fw dead replay refuses them too; {sent} were sent.",
+            "replay(letter) those that can be sent, and discard(letter, reason=...) the others.",
+        )
+
+
 def _told(stories: Sequence[str]) -> str:
     return "\nIts calls:" + "".join(f"\n  {story}" for story in stories) if stories else ""

@@ -47,6 +47,7 @@ class FakeBroker(Assertions):
     def advance(self, seconds: float | timedelta) -> None:
         """Move the time; what is due by then is ready, and runs when it is told to."""
         self._world.clock.advance(seconds)
+        self._world.collect()
 
 
 @contextmanager

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from datetime import timedelta
+from datetime import datetime, timedelta
 from typing import Any, Literal
 
 
@@ -42,7 +42,12 @@ class DeadLetter:
         kwargs: Its named arguments.
         id: The id of the call.
         queue: Where it waited before.
-        error: The kept error, as ``ConnectionError: no route``; empty where none was stored.
+        error: The kept error, as ``ConnectionError: no route``.
+        cause: What kind of end it was, as ``retries-spent`` or ``expired``.
+        reason: Why there is no further attempt, in a few words.
+        attempts: How often it ran.
+        died_at: When.
+        dead_id: What the dead letter is known by; other than its call, it is there once.
         body: The message's raw bytes.
     """
 
@@ -52,6 +57,11 @@ class DeadLetter:
     id: str
     queue: str
     error: str
+    cause: str
+    reason: str
+    attempts: int
+    died_at: datetime
+    dead_id: str
     body: bytes
 
 

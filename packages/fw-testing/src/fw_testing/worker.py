@@ -38,12 +38,12 @@ class DeterministicWorker:
     def __init__(self, app: App, store: Store) -> None:
         self._app = app
         self._store = store
-        self._connection = app.connection_for_read()
-        self._channel = self._connection.default_channel
+        self.connection = app.connection_for_read()
+        self._channel = self.connection.default_channel
         app.topology.declare_base(self._channel)
         for queue in app.amqp.queues:
             app.topology.declare_queue(self._channel, queue)
-        self._consumer = _Consumer(app, self._connection)
+        self._consumer = _Consumer(app, self.connection)
         self._on_message = self._consumer.create_task_handler()
         self.running = False
 
@@ -72,7 +72,7 @@ class DeterministicWorker:
 
     def close(self) -> None:
         """Let go of the broker and of what Celery keeps for each process."""
-        self._connection.close()
+        self.connection.close()
         for request in list(worker_state.requests.values()):
             worker_state.task_ready(request)
 

@@ -7,6 +7,7 @@ import os
 import signal
 import sys
 from collections.abc import Callable
+from datetime import datetime
 
 from fw_core.broker.app import App, create_app, results_url
 from fw_core.results.backend import ResultBackend
@@ -19,13 +20,27 @@ STORE_SECONDS = 3.0
 _PR_SET_PDEATHSIG = 1
 
 
-def collector_app(settings: Settings, routes: Routes) -> App:
-    """An app that knows no task and sends by name: what waits for a join, callbacks."""
+def collector_app(
+    settings: Settings,
+    routes: Routes,
+    *,
+    clock: Callable[[], datetime] | None = None,
+    store_timeout: float = STORE_SECONDS,
+) -> App:
+    """An app that knows no task and sends by name: what waits for a join, callbacks.
+
+    Args:
+        settings: The worker's.
+        routes: Which queue each task goes to.
+        clock: Gives the time instead of the system.
+        store_timeout: How long one statement is tried, in seconds.
+    """
     app = create_app(
         settings,
         {},
+        clock=clock,
         result_backend=lambda app: ResultBackend(
-            app=app, url=results_url(app.settings), store_timeout=STORE_SECONDS
+            app=app, url=results_url(app.settings), store_timeout=store_timeout
         ),
     )
     app.conf.task_routes = (router(app, routes),)

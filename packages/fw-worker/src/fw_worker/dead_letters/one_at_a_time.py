@@ -30,6 +30,11 @@ def one_replay(app: App) -> Iterator[Callable[[], None]]:
     """
     url = make_url(app.backend.url)
     if url.get_backend_name() == "sqlite":
+        if (
+            url.database in {None, ":memory:"} or url.query.get("mode") == "memory"
+        ):  # no other process has it
+            yield lambda: None
+            return
         with _file_lock(url.database or ""):
             yield lambda: None
         return
