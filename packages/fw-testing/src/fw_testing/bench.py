@@ -25,6 +25,7 @@ from fw_testing.clock import VirtualClock, one_look, pauses_of
 from fw_testing.collecting import Collecting, Results
 from fw_testing.errors import NeverAtRest
 from fw_testing.records import DeadLetter, Message, Ran
+from fw_testing.time_limit import limit_virtual_time
 from fw_testing.worker import DeterministicWorker
 from fw_worker.again import forget
 from fw_worker.app import create_app
@@ -269,6 +270,7 @@ def bench() -> Iterator[Bench]:
         )
         app.result_clock = one_look()
         app.pauses = pauses_of(clock)
+        app.limit_time = limit_virtual_time(clock)
         stack.callback(app.close)
         stack.callback(app.amqp.close_connections)
         world.put_to_work(app)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from datetime import UTC, datetime, timedelta
 
 from fw_core.results.waiting import Clock
@@ -18,6 +20,7 @@ class VirtualClock:
 
     def __init__(self, start: datetime = START) -> None:
         self._now = start
+        self._watches: list[Callable[[datetime], None]] = []
 
     def __repr__(self) -> str:
         return f"<clock at {self._now.isoformat()}>"
@@ -33,6 +36,8 @@ class VirtualClock:
     def advance(self, seconds: float | timedelta) -> datetime:
         """Move the time forward; nothing runs by that alone.
 
+        A body that moves it beyond its task's timeout is stopped here.
+
         Raises:
             ValueError: it would move back.
         """
@@ -40,7 +45,18 @@ class VirtualClock:
         if step < timedelta(0):
             raise ValueError(f"time only moves forward, got {seconds!r}")
         self._now += step
+        if self._watches:
+            self._watches[-1](self._now)
         return self._now
+
+    @contextmanager
+    def watched_by(self, watch: Callable[[datetime], None]) -> Iterator[None]:
+        """Call ``watch`` with the new time whenever it is moved, until the block ends."""
+        self._watches.append(watch)
+        try:
+            yield
+        finally:
+            self._watches.remove(watch)
 
 
 class _OneLook:

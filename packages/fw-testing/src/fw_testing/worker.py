@@ -21,6 +21,7 @@ from celery.worker import state as worker_state
 from fw_core.broker.app import App
 from fw_core.broker.local import Store
 from fw_worker.consumer import WorkerConsumer
+from fw_worker.time_limit import Killed
 
 
 class ProcessDied(BaseException):
@@ -175,8 +176,15 @@ class _InlinePool(BasePool):  # type: ignore[misc]
         error_callback = options.get("error_callback")
         try:
             apply_target(
-                in_child, args, kwargs or {}, through_the_pipe, options.get("accept_callback")
+                in_child,
+                args,
+                kwargs or {},
+                through_the_pipe,
+                options.get("accept_callback"),
+                propagate=(Killed,),
             )
+        except Killed:
+            options["timeout_callback"](False, None)  # the pool has killed its process
         except Exception:
             if error_callback is None:
                 raise

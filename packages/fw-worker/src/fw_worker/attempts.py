@@ -16,14 +16,14 @@ from celery.exceptions import Ignore, Reject, Retry
 from fw_core.attempt.current import Attempt
 from fw_core.attempt.decide import Tries, decide
 from fw_core.attempt.outcome import Cause, GaveUp, Outcome, RetryIn, Succeeded
-from fw_core.attempt.pipeline import Run, attempt
+from fw_core.attempt.pipeline import Run, attempt, compose
 from fw_core.broker.task import FrameworkTask
 from fw_core.errors import DeliveredTooOften, Expired
 from fw_core.headers import LATERS
 from fw_worker.earlier import MOST_STARTS, NOTHING, is_redelivered, look_up, may_have_run
 from fw_worker.ended import Ended, tell
 from fw_worker.settle import Settling, is_result_kept, patience
-from fw_worker.time_limit import limit_time
+from fw_worker.time_limit import Killed, limit_time
 
 _logger = logging.getLogger("fw.task")
 
@@ -78,8 +78,8 @@ def _attempt_of(
         tries=tries,
         now=task.app.now,
         retry_after_limit=task.app.settings.retry_after_limit,
-        limit_time=limit_time,
-        passes=(Retry, Ignore, Reject),
+        limit_time=compose(*filter(None, (task.app.limit_time, limit_time))),
+        passes=(Retry, Ignore, Reject, Killed),
         is_leaving=terminate_handler_fired,
     )
 

@@ -26,6 +26,10 @@ class _Stop(BaseException):
     """Raised in a body that ran too long; ``except Exception`` in it does not swallow it."""
 
 
+class Killed(BaseException):
+    """This process was killed at its hard limit: what a test has in place of a killed process."""
+
+
 _LOOP_FIRST = 1.0
 """Seconds by which an event loop's own timeout, which a body can clean up after, goes first."""
 

@@ -19,7 +19,7 @@ from fw_core.errors import FrameworkError, JoinFailed
 MESSAGE_BYTES = 8 * 1024
 TRACEBACK_BYTES = 64 * 1024
 
-_FRAMES_OF_FW = ("fw_core.attempt", "fw_worker.time_limit")
+_FRAMES_OF_FW = ("fw_core.attempt", "fw_worker.time_limit", "fw_testing.time_limit")
 
 
 @dataclass(frozen=True, slots=True)

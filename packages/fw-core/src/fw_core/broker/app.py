@@ -50,6 +50,7 @@ class App(Celery):  # type: ignore[misc]
     registry: Mapping[str, TaskHandle[..., Any]]
     result_clock: Any = None  # how its results wait, where a test has its own time
     pauses: WaitingClock = REAL_CLOCK  # how a worker waits for a broker or a database to come back
+    limit_time: Any = None  # stops a body too, where a test has its own time
 
     def __init__(
         self,
