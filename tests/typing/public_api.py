@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Coroutine
 from datetime import UTC, datetime, timedelta
 from typing import Any, assert_type
+from unittest.mock import ANY
 
 from sqlalchemy.ext.asyncio import AsyncSession, async_scoped_session
 from sqlalchemy.orm import Session, scoped_session
@@ -27,6 +29,7 @@ from fw_core import (
     task_framework,
 )
 from fw_core.declare.handle import Call, TaskHandle
+from fw_testing import DeadLetter, Eager, FakeBroker, Message
 
 
 @task_framework
@@ -222,6 +225,21 @@ assert_type(execute_dynamic_workflow(["task1", "task2"], "Sample Data"), TaskRes
 assert_type(register_policy("network", RetryPolicy(retries=5)), RetryPolicy)
 assert_type(current_attempt(), Attempt)
 assert_type(current_attempt().number, int)
+
+
+# The test kit: a task is given as it is or by its name; values may be matchers
+
+
+def test_kit(fw_broker: FakeBroker, fw_eager: Eager) -> None:
+    for seen in (fw_broker, fw_eager):
+        assert_type(seen.assert_sent(bare, 7, queue="bulk", delay=timedelta(minutes=1)), Message)
+        assert_type(seen.assert_sent("orders.bare", order_id=ANY), Message)
+        seen.assert_not_sent(fetch, "x")
+        assert_type(seen.assert_dead(fetch, error=OSError), DeadLetter)
+        seen.assert_dead("orders.fetch", error=re.compile("no route"))
+        assert_type(seen.assert_retried(bare, waits=[3, 9.0, timedelta(seconds=27)]), list[float])
+        seen.assert_idempotent(called, 7, probe=lambda: [1])
+        assert_type(seen.replay(*seen.dead, "an-id"), list[DeadLetter])
 
 
 def body() -> None:

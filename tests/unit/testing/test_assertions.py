@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import threading
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from unittest.mock import ANY
@@ -392,6 +393,15 @@ def test_a_probe_that_sees_nothing_proves_nothing(either: Eager | FakeBroker) ->
     """It would see nothing of the second run either."""
     with pytest.raises(NothingProven, match=r"The probe saw \[\] before the first run and after"):
         either.assert_idempotent(order, 42, probe=list)
+
+
+def test_a_probe_whose_values_cannot_be_compared_proves_nothing(
+    either: Eager | FakeBroker,
+) -> None:
+    """Each look would find another object."""
+    for value in (object(), [object()], threading.Lock()):
+        with pytest.raises(NothingProven, match="of which no copy can be made"):
+            either.assert_idempotent(order, 42, probe=lambda value=value: value)
 
 
 def test_a_first_run_that_fails_proves_nothing(either: Eager | FakeBroker) -> None:

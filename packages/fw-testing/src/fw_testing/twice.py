@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import copy
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from typing import Any
 
@@ -11,7 +12,7 @@ from fw_core.broker.local import MessageView
 from fw_core.declare.handle import TaskHandle
 from fw_testing.bench import Bench
 from fw_testing.errors import NothingProven, NotIdempotentAssertion, SecondRunFailed
-from fw_testing.showing import around, differences, show_call, show_differences, text_of
+from fw_testing.showing import MISSING, around, differences, show_call, show_differences, text_of
 from fw_testing.stories import stories
 
 Probe = Callable[[], Any]
@@ -28,15 +29,17 @@ class _Runs:
         """What the probe sees now, so that it cannot change when the task runs again."""
         __tracebackhide__ = True
         seen = self.probe()
-        try:
-            return copy.deepcopy(seen)
-        except Exception:  # noqa: BLE001 - whatever a probe returns
+        kept: Any = MISSING
+        with suppress(Exception):
+            kept = copy.deepcopy(seen)
+        if differences("probe", seen, kept):
             raise NothingProven(
                 call=self.call,
-                why=f"The probe returned {text_of(seen)[:80]}, which cannot be copied: what was "
-                "seen after the first run would change with the second.",
-                fix="return plain values: a number, a list, a dict",
-            ) from None
+                why=f"The probe returned {around(text_of(seen), '')[0]}, of which no copy can be "
+                "made that is equal to it: two looks could not be compared.",
+                fix="let the probe return plain values: a number, a list, a dict",
+            )
+        return kept
 
     def has_succeeded(self, task_id: str, since: int) -> bool:
         """Whether the last attempt of the call is a success, and there is one."""
