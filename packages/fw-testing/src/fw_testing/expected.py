@@ -16,7 +16,6 @@ from fw_testing.showing import (
     MISSING,
     Difference,
     are_equal,
-    difference,
     differences,
     show_call,
 )
@@ -82,27 +81,29 @@ class ExpectedCall:
         try:
             actual = self.handle.arguments.named(call)
         except TypeError:  # sent from elsewhere
-            return [difference("arguments", (self.args, self.kwargs), (call.args, call.kwargs))]
-        decoded = _decoded(self.handle, call)
+            return [Difference("arguments", (self.args, self.kwargs), (call.args, call.kwargs))]
+        decoded = _Decoded(self.handle, call)
         found: list[Difference] = []
         for name in self._parameters:
             found += self._of_argument(
                 name,
                 self._arguments.get(name, MISSING),
                 actual.get(name, MISSING),
-                decoded.get(name, MISSING),
+                decoded,
             )
         return found
 
-    def _of_argument(self, name: str, wanted: Any, plain: Any, decoded: Any) -> list[Difference]:
+    def _of_argument(
+        self, name: str, wanted: Any, plain: Any, decoded: _Decoded
+    ) -> list[Difference]:
         if wanted is MISSING and plain is MISSING:
             return []
         default = self._default(name)
         if isinstance(wanted, _Expectation):
-            actual = default if plain is MISSING else decoded
+            actual = default if plain is MISSING else decoded[name]
             return differences(name, wanted.value, actual)
         if wanted is MISSING:  # it is to have its default
-            same = are_equal(default, decoded) or are_equal(default, plain)
+            same = are_equal(default, plain) or are_equal(default, decoded[name])
             return [] if same else differences(name, default, plain)
         if plain is MISSING:
             same = are_equal(self._given[name], default) or are_equal(wanted, default)
@@ -190,11 +191,23 @@ def _is_plain(value: Any) -> bool:
     return True
 
 
-def _decoded(handle: TaskHandle[..., Any], call: Called) -> dict[str, Any]:
-    try:
-        return handle.arguments.named(handle.arguments.decode(call.args, call.kwargs))
-    except MessageError:  # sent from elsewhere, with arguments that do not fit
-        return handle.arguments.named(call)
+class _Decoded:
+    """The arguments of a call as its function gets them, decoded when one is asked for."""
+
+    def __init__(self, handle: TaskHandle[..., Any], call: Called) -> None:
+        self._handle = handle
+        self._call = call
+
+    def __getitem__(self, name: str) -> Any:
+        return self._values.get(name, MISSING)
+
+    @cached_property
+    def _values(self) -> dict[str, Any]:
+        arguments = self._handle.arguments
+        try:
+            return arguments.named(arguments.decode(self._call.args, self._call.kwargs))
+        except MessageError:  # sent from elsewhere, with arguments that do not fit
+            return arguments.named(self._call)
 
 
 def _plain_differences(expected: ExpectedCall, call: Called) -> list[Difference]:
@@ -215,4 +228,4 @@ def _at(values: Sequence[Any], number: int) -> Any:
 def _of_option(name: str, wanted: Any, actual: Any) -> list[Difference]:
     if isinstance(actual, timedelta) and isinstance(wanted, (int, float)):
         wanted = timedelta(seconds=wanted)
-    return [] if are_equal(wanted, actual) else [difference(name, wanted, actual)]
+    return [] if are_equal(wanted, actual) else [Difference(name, wanted, actual)]

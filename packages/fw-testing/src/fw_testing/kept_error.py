@@ -7,7 +7,7 @@ from collections.abc import Sequence
 
 from fw_core.attempt.failure import describe, type_name
 from fw_testing.records import DeadLetter, Ran
-from fw_testing.showing import Difference, around
+from fw_testing.showing import Difference, Verbatim
 
 KeptError = type[BaseException] | BaseException | str | re.Pattern[str] | None
 
@@ -51,4 +51,4 @@ def _is_a(kind: type[BaseException], letter: DeadLetter, ran: Sequence[Ran]) -> 
 
 
 def _difference(wanted: str, letter: DeadLetter) -> Difference:
-    return Difference("error", *around(wanted, letter.error.replace("\n", " ")))
+    return Difference("error", Verbatim(wanted), Verbatim(letter.error))

@@ -10,6 +10,7 @@ from fw_testing.expected import Called, ExpectedCall
 from fw_testing.showing import Difference, show_differences
 
 MOST = 8
+_CLOSELY = 100
 
 C = TypeVar("C", bound=Called)
 
@@ -28,15 +29,15 @@ def nearest_first(
         show: One of them in a line.
         more: What else is different of a call of the same task.
     """
-    ranked = sorted(
-        ((call, _differences(expected, call, more)) for call in calls),
-        key=lambda pair: _distance(expected, *pair),
-    )
+    compared = [(call, _differences(expected, call, more)) for call in calls]
+    compared.sort(key=lambda pair: (pair[1] is None, len(pair[1] or ())))
+    # To look closely at thousands would take seconds.
+    nearest = sorted(compared[:_CLOSELY], key=lambda pair: _distance(expected, *pair))
     text = "".join(
         f"\n  {show(call)}" + ("" if found is None else show_differences(found, "      "))
-        for call, found in ranked[:MOST]
+        for call, found in nearest[:MOST]
     )
-    left = len(ranked) - MOST
+    left = len(compared) - MOST
     return text + (f"\n  … and {left} more" if left > 0 else "")
 
 

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import timedelta
+from difflib import SequenceMatcher
 from typing import Any, cast
 
 from fw_core.call.plain import show
@@ -13,8 +14,6 @@ WIDTH = 72
 MOST_DIFFERENCES = 5
 _BEFORE = 20
 
-Equal = Callable[[Any, Any], bool]
-
 
 @dataclass(frozen=True, slots=True)
 class Difference:
@@ -22,18 +21,32 @@ class Difference:
 
     Attributes:
         where: The argument and the way into it, or the option.
-        expected: What was expected, in a line.
-        actual: What there is, in a line.
-        alike: How much the two look alike, from 0 to 1.
+        expected: What was expected.
+        actual: What there is.
     """
 
     where: str
-    expected: str
-    actual: str
-    alike: float = 0.0
+    expected: Any
+    actual: Any
 
     def __str__(self) -> str:
-        return f"{self.where}: {self.expected} != {self.actual}"
+        expected, actual = around(text_of(self.expected), text_of(self.actual))
+        return f"{self.where}: {expected} != {actual}"
+
+    @property
+    def alike(self) -> float:
+        """How much the two look alike, from 0 to 1."""
+        shown = around(text_of(self.expected), text_of(self.actual))
+        return SequenceMatcher(None, *shown).ratio()
+
+
+class Verbatim(str):
+    """A text that is shown as it is, without quotes."""
+
+    __slots__ = ()
+
+    def __repr__(self) -> str:
+        return str(self)
 
 
 class _Missing:
@@ -62,7 +75,7 @@ def _differences(where: str, expected: Any, actual: Any) -> Iterator[Difference]
         for number, (one, other) in enumerate(zip(expected, actual, strict=True)):
             yield from _differences(f"{where}[{number}]", one, other)
     else:
-        yield difference(where, expected, actual)
+        yield Difference(where, expected, actual)
 
 
 def _of_mappings(
@@ -73,12 +86,6 @@ def _of_mappings(
         yield from _differences(
             f"{where}[{show(key)}]", expected.get(key, MISSING), actual.get(key, MISSING)
         )
-
-
-def difference(where: str, expected: Any, actual: Any) -> Difference:
-    """The difference of two values that are taken as a whole."""
-    one, other = text_of(expected), text_of(actual)
-    return Difference(where, *around(one, other), _alike(one, other))
 
 
 def are_equal(expected: Any, actual: Any) -> bool:
@@ -105,12 +112,6 @@ def around(one: str, other: str, width: int = WIDTH) -> tuple[str, str]:
 
 def _cut(text: str, start: int, width: int) -> str:
     return "…" * (start > 0) + text[start : start + width] + "…" * (len(text) > start + width)
-
-
-def _alike(one: str, other: str) -> float:
-    from difflib import SequenceMatcher
-
-    return SequenceMatcher(None, one[:200], other[:200]).ratio()
 
 
 def text_of(value: Any) -> str:
