@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Sequence
-from datetime import timedelta
 from typing import Any
 
 from fw_core.declare.handle import TaskHandle
@@ -21,7 +20,8 @@ from fw_testing.kept_error import KeptError, error_differences
 from fw_testing.nearest import nearest_first
 from fw_testing.records import DeadLetter, Message
 from fw_testing.seen import Seen
-from fw_testing.showing import are_equal, show_call
+from fw_testing.showing import show_call
+from fw_testing.stated_waits import same_waits, show_waits
 from fw_testing.stories import Story, next_step, stories
 
 
@@ -190,11 +190,11 @@ class Assertions(Seen):
                 name="assert_retried",
             )
         seconds = meant[0].seconds if meant else []
-        if meant and (seconds if wanted is None else _are_equal(wanted, seconds)):
+        if meant and (seconds if wanted is None else same_waits(wanted, seconds)):
             return seconds
         raise NotRetriedAssertion(
             expected=str(expected),
-            waits="" if wanted is None else _show_waits(_in_seconds(wanted)),
+            waits="" if wanted is None else show_waits(wanted),
             were=_were(meant, seconds),
             stories=[str(story) for story in meant or told],
             then=next_step(meant),
@@ -268,35 +268,10 @@ def _is_meant(expected: ExpectedCall, story: Story) -> bool:
     return not expected.differences(story.call)
 
 
-def _are_equal(wanted: Sequence[Any], seconds: Sequence[float]) -> bool:
-    return are_equal(_in_seconds(wanted), [round(each, 6) for each in seconds])
-
-
-def _in_seconds(wanted: Any) -> Any:
-    """Waits as numbers; what is no list of them knows itself what it is equal to."""
-    if not isinstance(wanted, (list, tuple)):
-        return wanted
-    return [
-        each.total_seconds()
-        if isinstance(each, timedelta)
-        else round(each, 6)
-        if isinstance(each, float)
-        else each
-        for each in wanted
-    ]
-
-
 def _were(meant: Sequence[Story], seconds: Sequence[float]) -> str:
     if not meant:
         return "; no such call was made"
-    return f"; they were {_show_waits(seconds)}" if seconds else ""
-
-
-def _show_waits(waits: Any) -> str:
-    if not isinstance(waits, (list, tuple)):
-        return repr(waits)
-    shown = [f"{w:g}" if isinstance(w, (int, float)) else repr(w) for w in waits]
-    return f"[{', '.join(shown)}]"
+    return f"; they were {show_waits(seconds)}" if seconds else ""
 
 
 def _said(error: KeptError) -> str:

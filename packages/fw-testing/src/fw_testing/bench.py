@@ -5,14 +5,11 @@ from __future__ import annotations
 import itertools
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager
-from datetime import timedelta
 from typing import Any
 
 from celery import signals
-from kombu.utils.json import loads
 
 from fw_core import client
-from fw_core.attempt.outcome import GaveUp, RetryIn, Succeeded
 from fw_core.broker import local
 from fw_core.broker.app import App
 from fw_core.broker.local import MessageView
@@ -24,6 +21,7 @@ from fw_core.settings import read_settings
 from fw_testing.clock import VirtualClock, one_look, pauses_of
 from fw_testing.collecting import Collecting, Results
 from fw_testing.errors import NeverAtRest
+from fw_testing.recording import attempt_ran, message_sent, message_waiting
 from fw_testing.records import DeadLetter, Message, Ran
 from fw_testing.time_limit import limit_virtual_time
 from fw_testing.worker import DeterministicWorker
@@ -140,7 +138,10 @@ class Bench:
 
     def waiting(self) -> list[Message]:
         """The messages that have not run, ready or delayed, in the order in which they are due."""
-        return [self._message(view) for view in self.views()]
+        now = self.clock.now()
+        return [
+            message_waiting(view, queue=self._queue(view.queue), now=now) for view in self.views()
+        ]
 
     def views(self) -> list[MessageView]:
         """The same, as the broker has them."""
@@ -187,58 +188,19 @@ class Bench:
         """Remember a call that was published; what a worker sends again is none."""
         if headers.get("retries") or headers.get(LATERS):
             return
-        args, kwargs, _ = body
-        eta = headers.get("eta")
-        delay = timedelta(0) if eta is None else _from_iso(eta) - self.clock.now()
-        self.sent.append(
-            Message(
-                task=sender,
-                args=tuple(args),
-                kwargs=dict(kwargs),
-                id=headers["id"],
-                queue=self._queue(routing_key),
-                attempt=1,
-                delay=delay,
-                priority=priority,
-            )
+        message = message_sent(
+            sender,
+            body,
+            headers,
+            priority=priority,
+            queue=self._queue(routing_key),
+            now=self.clock.now(),
         )
+        self.sent.append(message)
 
     def note_ended(self, ended: Ended) -> None:
         """Remember an attempt that has run."""
-        outcome = ended.outcome
-        match outcome:
-            case Succeeded(value=value):
-                kind, wait, error = "succeeded", None, None
-            case RetryIn(stated=stated, error=reason, counts=counts):
-                kind, wait, error, value = "retry" if counts else "later", stated, reason, None
-            case GaveUp(error=reason):
-                kind, wait, error, value = "failed", None, reason, None
-        self.ran.append(
-            Ran(
-                task=ended.spec.name,
-                id=ended.task_id,
-                attempt=ended.tries.attempt,
-                outcome=kind,  # type: ignore[arg-type]
-                wait=wait,
-                error=error,
-                result=value,
-            )
-        )
-
-    def _message(self, view: MessageView) -> Message:
-        args, kwargs = _arguments(view.body)
-        return Message(
-            task=str(view.headers.get("task") or ""),
-            args=args,
-            kwargs=kwargs,
-            id=str(view.headers.get("id") or ""),
-            queue=self._queue(view.queue),
-            attempt=int(view.headers.get("retries") or 0) + 1,
-            delay=timedelta(seconds=round(max(view.due - self.clock.timestamp(), 0.0), 6))
-            if view.state == "delayed"
-            else timedelta(0),
-            priority=view.properties.get("priority"),
-        )
+        self.ran.append(attempt_ran(ended))
 
     def _queue(self, name: str) -> str:
         return name.removeprefix(self.app.topology.prefix)
@@ -308,17 +270,3 @@ def _empty_results(app: App) -> None:
             connection.execute(table.delete())
 
     app.backend.database.transaction(empty, timeout=1)
-
-
-def _arguments(body: bytes) -> tuple[tuple[Any, ...], dict[str, Any]]:
-    try:
-        args, kwargs, _ = loads(body)
-        return tuple(args), dict(kwargs)
-    except (ValueError, TypeError):
-        return (), {}
-
-
-def _from_iso(text: str) -> Any:
-    from datetime import datetime
-
-    return datetime.fromisoformat(text)
