@@ -64,6 +64,11 @@ def first_fails_once(data: str) -> str:
     return data + "!"
 
 @task_framework(retries=0)
+def first_and_last(data: str) -> str:
+    note("first", current_attempt().task_id)
+    return data + "!"
+
+@task_framework(retries=0)
 def first_fails(data: str) -> str:
     note("first", current_attempt().task_id)
     raise ValueError("no such order")
@@ -131,6 +136,18 @@ def test_a_workflow_whose_first_step_is_killed_comes_to_its_end(world, point, bo
     assert journal == [[body, first if body == "first" else second] for body in bodies]
     ended = json.loads(world.run("result", second, "--json").stdout)
     assert (ended["state"], ended["result"]) == ("SUCCESS", "x!?")
+
+
+@pytest.mark.parametrize("point", ["after result", "after follow-ups"])
+def test_a_step_that_is_stored_before_its_last_attempt_is_killed_has_succeeded(world, point):
+    """Its process could not report it, but it is in the database: its workflow goes on."""
+    first, second, journal = run(world, "first_and_last", point, "child")
+
+    assert journal == [["first", first], ["second", second]]
+    ended = json.loads(world.run("result", second, "--json").stdout)
+    assert (ended["state"], ended["result"]) == ("SUCCESS", "x!?")
+    dead = json.loads(world.run("dead", "list", "--json").stdout)
+    assert (dead["total"], dead["uncollected"]) == (0, 0)
 
 
 @pytest.mark.parametrize("who", ["child", "worker"])

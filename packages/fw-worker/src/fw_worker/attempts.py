@@ -22,7 +22,7 @@ from fw_core.errors import DeliveredTooOften, Expired
 from fw_core.headers import LATERS
 from fw_worker.earlier import MOST_STARTS, NOTHING, is_redelivered, look_up, may_have_run
 from fw_worker.ended import Ended, tell
-from fw_worker.settle import Settling, is_result_kept, patience
+from fw_worker.settle import Settling, needs_result, patience
 from fw_worker.time_limit import Killed, limit_time
 
 _logger = logging.getLogger("fw.task")
@@ -47,7 +47,7 @@ def run_attempt(task: FrameworkTask, args: tuple[Any, ...], kwargs: dict[str, An
     may_repeat = may_have_run(request, tries)
     earlier = NOTHING
     if may_repeat:
-        earlier = look_up(task.app, request, has_result=_needs_result(task, request))
+        earlier = look_up(task.app, request, has_result=needs_result(task, request))
     if earlier.has_succeeded:
         outcome: Outcome = Succeeded(earlier.value)
         _logger.info("%s has succeeded before; its message came again", task.name)
@@ -73,7 +73,7 @@ def _attempt_of(
             attempt=_attempt(task, request, tries),
             args=tuple(args),
             kwargs=dict(kwargs),
-            needs_result=_needs_result(task, request),
+            needs_result=needs_result(task, request),
         ),
         tries=tries,
         now=task.app.now,
@@ -134,12 +134,6 @@ def _attempt(task: FrameworkTask, request: Any, tries: Tries) -> Attempt:
         deadline=task.app.now() + timedelta(seconds=task.spec.timeout.total_seconds()),
         redelivered=is_redelivered(request),
         queue=queue.removeprefix(task.app.topology.prefix),
-    )
-
-
-def _needs_result(task: FrameworkTask, request: Any) -> bool:
-    return is_result_kept(task, request) or bool(
-        request.chain or request.callbacks or request.chord
     )
 
 

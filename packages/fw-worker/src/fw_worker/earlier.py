@@ -57,13 +57,14 @@ def may_have_run(request: Any, tries: Tries) -> bool:
     return bool(is_redelivered(request) or tries.retries or tries.laters or is_marked)
 
 
-def look_up(app: App, request: Any, *, has_result: bool) -> Earlier:
+def look_up(app: App, request: Any, *, has_result: bool, is_start: bool = True) -> Earlier:
     """What the database knows of the message; nothing, if it does not answer.
 
     Args:
         app: The app.
         request: Celery's request of the message.
         has_result: Whether a success of the call is stored.
+        is_start: Whether the message is about to be run, so that its starts are counted.
     """
     backend: Any = app.backend
     if backend.is_away:
@@ -73,12 +74,12 @@ def look_up(app: App, request: Any, *, has_result: bool) -> Earlier:
             row = backend.load([request.id]).get(request.id)
             if row is not None and row.state == rows.SUCCESS:
                 return Earlier(has_succeeded=True, value=rows.decode(row.result))
-        if not is_redelivered(request):
+        if not is_start or not is_redelivered(request):
             return NOTHING
         return Earlier(starts=backend.count_start(_message_id(request), request))
     except ResultStoreError as error:
         _logger.warning(
-            "%s[%s] came again; whether it has run before is not known: %s",
+            "%s[%s]: whether it has run before is not known: %s",
             request.task, request.id, error.what,
         )  # fmt: skip
         return NOTHING

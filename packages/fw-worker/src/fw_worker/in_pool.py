@@ -17,15 +17,15 @@ from celery.exceptions import Reject, Retry
 
 from fw_core.attempt.decide import Tries
 from fw_core.attempt.failure import AttemptFailed
-from fw_core.attempt.outcome import GaveUp, RetryIn
+from fw_core.attempt.outcome import GaveUp, Outcome, RetryIn, Succeeded
 from fw_worker.dead_letters.bury import bury
 from fw_worker.dead_letters.context import context_of
 from fw_worker.dead_letters.death import Death
 from fw_worker.dead_letters.raw_message import named_call
-from fw_worker.earlier import may_have_run
+from fw_worker.earlier import look_up, may_have_run
 from fw_worker.insist import insist
 from fw_worker.raw import Raw
-from fw_worker.settle import NOT_SENT, Settling, try_to_settle_failure
+from fw_worker.settle import NOT_SENT, Settling, needs_result, try_to_settle_failure
 
 _SECONDS = 15.0
 
@@ -39,17 +39,20 @@ def settle_in_pool(
     tries: Tries,
     outcome: RetryIn | GaveUp,
     *,
-    then: Callable[[bool], None],
+    then: Callable[[type[Outcome] | None], None],
 ) -> None:
     """Settle an attempt that could not do so itself.
+
+    One whose success is in the database has succeeded, whatever ended its process after that.
 
     Args:
         pool: The worker's pool.
         task: The task's name.
         context: Celery's request of the message.
         tries: What the message had been through before.
-        outcome: How the attempt ended.
-        then: Told whether it is settled, so that the message can be acknowledged.
+        outcome: How the attempt ended, as far as the main process knows.
+        then: Told as what it is settled, so that the message can be acknowledged; None if it
+            is not.
     """
     _run(pool, _settle, (task, context, tries, _pickled(outcome)), then)
 
@@ -63,38 +66,44 @@ def bury_in_pool(pool: Any, raw: Raw, death: Death, *, then: Callable[[bool], No
         death: What is known of its end.
         then: Told whether it is in the queue of dead letters.
     """
-    _run(pool, _bury, (raw, death), then)
+    _run(pool, _bury, (raw, death), lambda is_buried: then(is_buried is True))
 
 
-def _run(pool: Any, function: Any, args: tuple[Any, ...], then: Callable[[bool], None]) -> None:
+def _run(pool: Any, function: Any, args: tuple[Any, ...], then: Callable[[Any], None]) -> None:
     pool.apply_async(
         function,
         args=args,
-        callback=lambda done, **_: then(done is True),
-        error_callback=lambda *_, **__: then(False),
+        # A thread that failed says so in place of an answer.
+        callback=lambda done, **_: then(done if isinstance(done, (bool, type)) else None),
+        error_callback=lambda *_, **__: then(None),
     )
 
 
-def _settle(task: str, context: dict[str, Any], tries: Tries, outcome: RetryIn | GaveUp) -> bool:
+def _settle(
+    task_name: str, context: dict[str, Any], tries: Tries, outcome: RetryIn | GaveUp
+) -> type[Outcome] | None:
     app: Any = current_app
+    task = app.tasks[task_name]
     request: Any = Context(context)
+    earlier = look_up(app, request, has_result=needs_result(task, request), is_start=False)
+    settled = Succeeded(earlier.value) if earlier.has_succeeded else outcome
     settling = Settling(
-        app.tasks[task],
+        task,
         request,
         tries,
         until=_until(),
-        may_have_run=may_have_run(request, tries),
+        may_have_run=earlier.has_succeeded or may_have_run(request, tries),
     )
     try:
-        settling.settle(outcome)
+        settling.settle(settled, is_stored=earlier.has_succeeded)
     except (Retry, AttemptFailed):
-        return True
+        pass
     except Reject:
-        return False  # said there
+        return None  # said there
     except Exception:
-        _logger.exception("%s[%s] could not be settled", task, request.id)
-        return False
-    return False
+        _logger.exception("%s[%s] could not be settled", task_name, request.id)
+        return None
+    return type(settled)
 
 
 def _bury(raw: Raw, death: Death) -> bool:

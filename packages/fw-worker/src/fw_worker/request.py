@@ -19,7 +19,7 @@ from celery.worker.request import Request
 from celery.worker.state import task_ready
 
 from fw_core.attempt.failure import AttemptFailed, TaskError
-from fw_core.attempt.outcome import Cause, GaveUp, RetryIn
+from fw_core.attempt.outcome import Cause, GaveUp, Outcome, RetryIn, Succeeded
 from fw_core.broker.task import FrameworkTask
 from fw_core.errors import TimedOut, WorkerDied
 from fw_worker import attempts
@@ -125,15 +125,20 @@ class AttemptRequest(Request):  # type: ignore[misc]
         outcome = attempts.decide_lost(self.task, self._context, error)
         ran = 0.0 if self.time_start is None else time.time() - self.time_start
         again = is_redelivered(self._context)
-        tell(Ended(self.task.spec, self.id, tries, outcome, ran, again))
-        self._settle(outcome)
+        self._settle(outcome, Ended(self.task.spec, self.id, tries, outcome, ran, again))
 
-    def _settle(self, outcome: RetryIn | GaveUp) -> None:
+    def _settle(self, outcome: RetryIn | GaveUp, ended: Ended | None = None) -> None:
         tries = attempts.tries_of(self._context)
         failed = AttemptFailed.of(outcome.error)
 
-        def then(is_settled: bool) -> None:
-            if not is_settled:
+        def then(settled: type[Outcome] | None) -> None:
+            if settled is Succeeded:
+                _logger.info("%s[%s] had succeeded before that", self.task.name, self.id)
+                self.acknowledge()
+                return
+            if ended is not None:
+                tell(ended)
+            if settled is None:
                 # A failure that could not be told still reaches the dead letters this way.
                 self.reject(requeue=isinstance(outcome, RetryIn))
             elif isinstance(outcome, RetryIn):

@@ -257,6 +257,13 @@ def is_result_kept(task: FrameworkTask, request: Any) -> bool:
     return not (task.ignore_result if ignored is None else ignored)
 
 
+def needs_result(task: FrameworkTask, request: Any) -> bool:
+    """Whether somebody reads what the call returns, or gets it as an argument."""
+    return is_result_kept(task, request) or bool(
+        request.chain or request.callbacks or request.chord
+    )
+
+
 def patience(task: FrameworkTask, began: float) -> float:
     """How long an attempt that began at ``began`` may wait to be settled, by the same clock.
 
