@@ -97,6 +97,41 @@ def test_a_worker_that_loses_its_broker_says_so_and_takes_messages_again(place):
     assert "Traceback" not in worker.log
 
 
+NAPS = """
+import time
+from fw_core import task_framework
+
+@task_framework(ignore_result=True)
+def nap(number: int) -> None:
+    with open("journal", "a") as journal:
+        print(number, file=journal, flush=True)
+    time.sleep(1)
+"""
+
+
+@pytest.mark.parametrize("pool", ["prefork", "threads"])
+def test_what_waits_in_a_worker_that_loses_its_broker_is_run_once(place, wait_until, pool):
+    """The broker delivers it again; what the pool had not begun with is dropped."""
+    place.write(NAPS)
+    real = urlsplit(place.env["FW_BROKER_URL"])
+    proxy = Proxy(real.hostname, real.port or 5672)
+    url = with_port(place.env["FW_BROKER_URL"], proxy.port)
+    place.send(*(f"nap({number})" for number in range(4)))
+    journal = place.path / "journal"
+    options = ("--pool", pool, "--concurrency", "1")
+    worker = place.start("worker", *options, FW_BROKER_URL=url).ready()
+    wait_until(journal.exists, "the first has begun")
+    proxy.close()
+    worker.wait_for("The connection to the broker was lost")
+    again = Proxy(real.hostname, real.port or 5672, port=proxy.port)
+    try:
+        worker.wait_for("nap attempt 1 of 4 (its message came again) succeeded", times=3)
+        assert worker.stop() == 0
+    finally:
+        again.close()
+    assert sorted(journal.read_text().split()) == ["0", "1", "2", "3"]
+
+
 def test_a_wrong_password_is_refused_at_once(place):
     """Waiting would not mend it; exit code 2."""
     url = with_password(place.env["FW_BROKER_URL"], "geheim")

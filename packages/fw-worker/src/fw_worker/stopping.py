@@ -29,7 +29,6 @@ import time
 from contextlib import suppress
 from types import FrameType
 from typing import Any
-from weakref import WeakKeyDictionary
 
 from billiard.common import REMAP_SIGTERM
 from celery import bootsteps, signals
@@ -38,6 +37,7 @@ from celery.utils.threads import bound_open_broker_sockets
 from celery.worker import state
 
 from fw_worker import logs
+from fw_worker.submitted import Submitted
 from fw_worker.taken import Taken
 
 CLEANUP_SECONDS = 2.0
@@ -91,13 +91,13 @@ class Stopping:
         self._late: list[Any] = []
         self._heard, self._tell = os.pipe()  # wakes the loop
         self._hurried, self._hurry = os.pipe()  # wakes the thread with the last word
-        self._submitted: WeakKeyDictionary[Any, Any] = WeakKeyDictionary()
+        self._submitted = Submitted()
 
     def start(self) -> None:
         """Take the signals over from Celery, which has waited for none that could be lost."""
         pool = self._worker.pool
         if _kind(pool) == "thread":
-            self._remember_futures(pool)
+            self._submitted.take_note(pool)
         if threading.current_thread() is not threading.main_thread():
             return  # a worker inside a test's process does not own its signals
         for number in (signal.SIGTERM, signal.SIGINT, signal.SIGQUIT):
@@ -210,9 +210,9 @@ class Stopping:
 
     def _is_started(self, request: Any) -> bool:
         """Whether the pool has it, which starts it at once or, in threads, when one is free."""
-        future = self._submitted.get(request)
-        if future is not None:
-            return not future.cancel()
+        is_taken_back = self._submitted.take_back(request)
+        if is_taken_back is not None:
+            return not is_taken_back
         return request._apply_result is not None
 
     def _look(self) -> None:
@@ -266,18 +266,6 @@ class Stopping:
             return [pid for pid in pids if pid and pid != self._pid]
         except (AttributeError, KeyError, TypeError):  # threads; or a pool that has ended
             return []
-
-    def _remember_futures(self, pool: Any) -> None:
-        submit = pool.on_apply
-
-        def on_apply(*args: Any, accept_callback: Any = None, **options: Any) -> Any:
-            result = submit(*args, accept_callback=accept_callback, **options)
-            request = getattr(accept_callback, "__self__", None)
-            if request is not None:
-                self._submitted[request] = result.f
-            return result
-
-        pool.on_apply = on_apply
 
 
 def _kind(pool: Any) -> str:
