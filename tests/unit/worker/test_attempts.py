@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from datetime import UTC, datetime, timedelta
 from types import SimpleNamespace
 from typing import Any
@@ -61,6 +62,56 @@ def test_corrects_the_users_sketch_a_failed_task_waits_3_9_27_seconds(fw_broker)
     assert len(fw_broker.ran) == 4
     [dead] = fw_broker.dead
     assert dead.args == (42,)
+
+
+class AskedOfTheResponse(Exception):  # noqa: N818 - named after what is odd about it
+    """Hands every question on to a response that nobody gave it, so without an end."""
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self.response, name)
+
+
+def test_an_error_whose_attributes_fail_is_retried_like_any_other(fw_broker):
+    """Nothing that an error does when it is looked at takes the place of the policy."""
+
+    @task_framework(retries=2, backoff=1, jitter=0)
+    def work() -> None:
+        raise AskedOfTheResponse("no answer")
+
+    work.delay()
+    for _ in range(3):
+        fw_broker.drain()
+        fw_broker.advance(1)
+
+    assert len(fw_broker.ran) == 3
+    [dead] = fw_broker.dead
+    assert "AskedOfTheResponse" in str(dead)
+
+
+class Broken(logging.Handler):
+    """A team's own handler that fails."""
+
+    def emit(self, record: logging.LogRecord) -> None:
+        raise OSError("no log server")
+
+
+def test_a_success_that_cannot_be_logged_is_a_success(fw_broker, caplog):
+    """The line of an attempt is about its outcome, and no part of it."""
+
+    @task_framework
+    def work() -> str:
+        return "done"
+
+    sent = work.delay()
+    handler = Broken()
+    logging.getLogger("fw.task").addHandler(handler)
+    try:
+        with caplog.at_level(logging.INFO, "fw.task"):
+            fw_broker.drain()
+    finally:
+        logging.getLogger("fw.task").removeHandler(handler)
+
+    assert sent.get(timeout=0) == "done"
 
 
 def test_running_later_100_times_uses_up_no_retry(fw_broker):

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from typing import Any
 
@@ -53,8 +53,19 @@ def listening(listener: Listener) -> Iterator[None]:
 
 
 def tell(ended: Ended) -> None:
-    """Write the one line of an attempt and tell the listeners."""
-    _log(ended)
+    """Write the one line of an attempt and tell the listeners.
+
+    What a log handler raises, or an error whose traceback is asked for, does not become the
+    outcome.
+    """
+    try:
+        _log(ended)
+    except Exception as broken:  # noqa: BLE001 - whatever a handler of the team raises
+        with suppress(Exception):
+            _logger.error(
+                "%s attempt %d has ended; more cannot be said of it: %s",
+                ended.spec.name, ended.tries.attempt, type_name(broken),
+            )  # fmt: skip
     for listener in tuple(_listeners):
         listener(ended)
 

@@ -136,9 +136,11 @@ def _storable(text: str) -> bytes:
 def type_name(error: BaseException) -> str:
     """The name of an error's class, as ``except`` would write it."""
     # Celery's stand-in for an exception that pickle refuses knows the name of the original.
-    name = getattr(error, "exc_cls_name", None)
+    # Looked up without getattr: an error's own __getattr__ may fail, or never come to an end.
+    known = vars(error)
+    name = known.get("exc_cls_name")
     if name is not None:
-        return _dotted(str(getattr(error, "exc_module", "") or ""), str(name))
+        return _dotted(str(known.get("exc_module") or ""), str(name))
     return _dotted(type(error).__module__, type(error).__qualname__)
 
 
@@ -150,8 +152,9 @@ def _dotted(module: str, name: str) -> str:
 
 def message_of(error: BaseException) -> str:
     """What an error says; its own ``__str__`` may fail."""
-    arguments = getattr(error, "exc_args", None)
-    if arguments is not None and hasattr(error, "exc_cls_name"):
+    known = vars(error)
+    arguments = known.get("exc_args")
+    if arguments is not None and "exc_cls_name" in known:
         return _text(arguments[0]) if len(arguments) == 1 else _text(arguments)
     return error.what if isinstance(error, FrameworkError) else _text(error)
 
