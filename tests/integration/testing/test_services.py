@@ -85,7 +85,7 @@ def test_what_a_test_leaves_behind_is_gone_for_the_next(pytester, monkeypatch, f
         """
     )
 
-    result = pytester.runpytest_inprocess("-p", "no:randomly")
+    result = pytester.runpytest_inprocess("-p", "no:randomly", "-p", "no:asyncio")
 
     result.assert_outcomes(passed=3)
 
@@ -114,7 +114,7 @@ def test_without_the_management_api_a_prefix_keeps_tests_apart(pytester, monkeyp
         """
     )
 
-    result = pytester.runpytest_inprocess("-p", "no:randomly")
+    result = pytester.runpytest_inprocess("-p", "no:randomly", "-p", "no:asyncio")
 
     result.assert_outcomes(passed=1)
     if fw_services.management:

@@ -45,7 +45,7 @@ def test_a_server_that_does_not_answer_is_named_without_its_password(nothing_the
     monkeypatch.setenv("FW_TEST_BROKER_URL", "amqp://guest:sesame@127.0.0.1:1//")
     monkeypatch.setattr("fw_testing.servers.ANSWER_SECONDS", 0.0)
 
-    result = nothing_there.runpytest_inprocess("-rs", "-p", "no:randomly")
+    result = nothing_there.runpytest_inprocess("-rs", "-p", "no:randomly", "-p", "no:asyncio")
 
     result.assert_outcomes(skipped=1)
     result.stdout.fnmatch_lines(["*FW_TEST_BROKER_URL does not answer at amqp://guest:[*][*][*]@*"])

@@ -66,6 +66,7 @@ def _make_own() -> App:
     with _lock:
         if _own is None:
             _own = create_app(default_settings(), TASK_REGISTRY)
+            _own.is_by_default = True
         return _own
 
 

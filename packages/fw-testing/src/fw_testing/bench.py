@@ -5,6 +5,7 @@ from __future__ import annotations
 import itertools
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager
+from datetime import datetime
 from typing import Any
 
 from celery import signals
@@ -21,6 +22,8 @@ from fw_core.settings import read_settings
 from fw_testing.clock import VirtualClock, one_look, pauses_of
 from fw_testing.collecting import Collecting, Results
 from fw_testing.errors import NeverAtRest
+from fw_testing.isolation import Isolation
+from fw_testing.moved_time import datetime_moved
 from fw_testing.recording import attempt_ran, message_sent, message_waiting
 from fw_testing.records import DeadLetter, Message, Ran
 from fw_testing.time_limit import limit_virtual_time
@@ -48,18 +51,19 @@ class Bench:
     worker: DeterministicWorker
     collecting: Collecting | None = None
 
-    def __init__(self, store: local.Store, clock: VirtualClock) -> None:
+    def __init__(self, store: local.Store, clock: VirtualClock, isolation: Isolation) -> None:
         self.clock = clock
         self.sent: list[Message] = []
         self.ran: list[Ran] = []
         self.is_eager = False
         self.is_held = False
+        self._isolation = isolation
         self._store = store
 
     def put_to_work(self, app: App) -> None:
         """Let a worker and a collector of ``app`` take the messages."""
         self.app = app
-        self.worker = DeterministicWorker(app, self._store)
+        self.worker = DeterministicWorker(app, self._store, self._isolation)
         self.collecting = Collecting(app, self._store, self.worker.connection)
 
     def collect(self) -> None:
@@ -207,14 +211,25 @@ class Bench:
 
 
 @contextmanager
-def bench() -> Iterator[Bench]:
+def bench(
+    *, start: datetime | str | None = None, move_datetime: bool = False, move_sleep: bool = False
+) -> Iterator[Bench]:
     """A world for one test; calls of every task go into it until the block ends.
 
     Nothing is left behind: tasks that the test declared are forgotten, results are gone.
+
+    Args:
+        start: Where its clock starts, with a time zone.
+        move_datetime: ``datetime.now()`` and ``time.time()`` follow the clock.
+        move_sleep: A task that sleeps moves the clock; else it is an error.
     """
-    clock = VirtualClock()
+    clock = VirtualClock(start)
+    isolation = Isolation(clock, move_sleep=move_sleep)
     name = f"bench-{next(_names)}"
     with ExitStack() as stack:
+        stack.enter_context(isolation.closed())
+        if move_datetime:
+            stack.enter_context(datetime_moved(clock))
         stack.enter_context(TASK_REGISTRY.scoped())
         decorator.allow_nested(True)
         stack.callback(decorator.allow_nested, False)
@@ -223,7 +238,7 @@ def bench() -> Iterator[Bench]:
         settings = read_settings(
             broker_url=local.memory_url(name), database_url=RESULTS, task_modules=()
         )
-        world = Bench(store, clock)
+        world = Bench(store, clock, isolation)
         app = create_app(
             settings,
             TASK_REGISTRY,

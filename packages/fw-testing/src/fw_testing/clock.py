@@ -7,6 +7,7 @@ from contextlib import contextmanager
 from datetime import UTC, datetime, timedelta
 
 from fw_core.results.waiting import Clock
+from fw_testing.errors import ClockMark
 
 START = datetime(2026, 1, 1, 12, tzinfo=UTC)
 
@@ -14,13 +15,14 @@ START = datetime(2026, 1, 1, 12, tzinfo=UTC)
 class VirtualClock:
     """The clock of the fake broker and of everything that fw decides by time.
 
-    It starts at noon of the first of January 2026 (UTC). A task's own ``datetime.now()`` and
-    ``time.sleep()`` are not touched.
+    It starts at noon of the first of January 2026 (UTC), or where
+    ``@pytest.mark.fw_clock(start=...)`` says. A task's own ``datetime.now()`` follows it with
+    ``move_datetime=True``, its ``time.sleep()`` moves it with ``move_sleep=True``.
     """
 
-    def __init__(self, start: datetime = START) -> None:
-        self._now = start
-        self._watches: list[Callable[[datetime], None]] = []
+    def __init__(self, start: datetime | str | None = None) -> None:
+        self._now = START if start is None else _moment(start)
+        self._followers: list[Callable[[datetime], None]] = []
 
     def __repr__(self) -> str:
         return f"<clock at {self._now.isoformat()}>"
@@ -44,19 +46,50 @@ class VirtualClock:
         step = seconds if isinstance(seconds, timedelta) else timedelta(seconds=seconds)
         if step < timedelta(0):
             raise ValueError(f"time only moves forward, got {seconds!r}")
-        self._now += step
-        if self._watches:
-            self._watches[-1](self._now)
-        return self._now
+        return self._go(self._now + step)
+
+    def move_to(self, when: datetime | str) -> datetime:
+        """Move the time forward to a moment; nothing runs by that alone.
+
+        Args:
+            when: With its time zone; as text like ``"2026-03-29 01:30Z"``.
+
+        Raises:
+            ValueError: it would move back, or the moment has no time zone.
+        """
+        moment = _moment(when)
+        if moment < self._now:
+            raise ValueError(f"time only moves forward, from {self._now} to {moment} is back")
+        return self._go(moment)
 
     @contextmanager
-    def watched_by(self, watch: Callable[[datetime], None]) -> Iterator[None]:
-        """Call ``watch`` with the new time whenever it is moved, until the block ends."""
-        self._watches.append(watch)
+    def followed(self, follower: Callable[[datetime], None]) -> Iterator[None]:
+        """Tell ``follower`` of each move until the block ends."""
+        self._followers.append(follower)
         try:
             yield
         finally:
-            self._watches.remove(watch)
+            self._followers.remove(follower)
+
+    def _go(self, to: datetime) -> datetime:
+        self._now = to
+        for follower in self._followers:
+            follower(to)
+        return to
+
+
+def _moment(given: datetime | str) -> datetime:
+    try:
+        moment = datetime.fromisoformat(given) if isinstance(given, str) else given
+    except ValueError:
+        moment = None
+    if not isinstance(moment, datetime) or moment.tzinfo is None:
+        raise ClockMark(
+            f"{given!r} is no moment with a time zone.",
+            "A time without a zone is another one on each machine.",
+            '"2026-03-29 01:30Z", or datetime(2026, 3, 29, 1, 30, tzinfo=UTC)',
+        )
+    return moment.astimezone(UTC)
 
 
 class _OneLook:

@@ -175,3 +175,60 @@ class NotReplayed(FrameworkError, AssertionError):  # noqa: N818 - reads as what
 
 def _told(stories: Sequence[str]) -> str:
     return "\nIts calls:" + "".join(f"\n  {story}" for story in stories) if stories else ""
+
+
+class NoFake(FrameworkError, AssertionError):  # noqa: N818 - reads as what happened
+    """A test without a fake would send or read at the servers of the settings."""
+
+    def __init__(self, *, where: str) -> None:
+        self.where = where
+        super().__init__(
+            f"This test would go to {where}, and has asked for no fake.",
+            "What it sends would stay there, for real workers to run.",
+            "add fw_eager (a call runs at once) or fw_broker (it waits until you run it) to the "
+            "arguments of the test. Real servers are meant? fw_services, or @pytest.mark.fw_real",
+        )
+
+
+class LeavesTheTest(FrameworkError, AssertionError):  # noqa: N818 - reads as what happened
+    """A test with a fake would reach a real broker or database."""
+
+    def __init__(self, *, where: str) -> None:
+        self.where = where
+        super().__init__(
+            f"This test would reach {where}, past its fake.",
+            "The fake keeps everything in memory: it does not see what goes there, and what goes "
+            "there stays when the test has ended.",
+            "send with task.delay(...), which the fake takes, and make no app or connection of "
+            "your own. Real servers are meant? fw_services, or @pytest.mark.fw_real",
+        )
+
+
+class SleepsInTask(FrameworkError, AssertionError):  # noqa: N818 - reads as what happened
+    """A task slept in a test."""
+
+    def __init__(self, *, task: str, call: str, seconds: float, where: str) -> None:
+        self.task = task
+        self.seconds = seconds
+        super().__init__(
+            f"{task} called {call}({seconds:g}) at {where}.",
+            "Tests run in virtual time, and nobody waits for the real one. (In production a task "
+            f"that sleeps keeps its worker from others: raise RetryLater({seconds:g}) does not.)",
+            "@pytest.mark.fw_clock(move_sleep=True), or eager(move_sleep=True), moves the virtual "
+            f"clock instead, as fw_clock.advance({seconds:g}) does.",
+        )
+
+
+class NoTimeMachine(FrameworkError, ImportError):  # noqa: N818 - reads as what happened
+    """``move_datetime`` was asked for, and what moves it is not installed."""
+
+    def __init__(self) -> None:
+        super().__init__(
+            "move_datetime=True needs time-machine, which is not installed.",
+            "Without it only fw's own clock moves; datetime.now() stays the real one.",
+            "pip install 'fw-testing[time]'",
+        )
+
+
+class ClockMark(FrameworkError, ValueError):  # noqa: N818 - reads as what it is about
+    """``@pytest.mark.fw_clock``, or the clock, was given what it cannot use."""

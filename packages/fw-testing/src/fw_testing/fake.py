@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import contextmanager
-from datetime import timedelta
+from datetime import datetime, timedelta
 
 from fw_testing.assertions import Assertions
 from fw_testing.bench import MOST_STEPS, bench
@@ -51,7 +51,15 @@ class FakeBroker(Assertions):
 
 
 @contextmanager
-def fake_broker() -> Iterator[FakeBroker]:
-    """A fake broker for a block of code; :func:`fw_broker` is the fixture."""
-    with bench() as world:
+def fake_broker(
+    *, start: datetime | str | None = None, move_datetime: bool = False, move_sleep: bool = False
+) -> Iterator[FakeBroker]:
+    """A fake broker for a block of code; :func:`fw_broker` is the fixture.
+
+    Args:
+        start: Where the clock starts, with a time zone; noon of 1 January 2026 (UTC) if not given.
+        move_datetime: ``datetime.now()`` and ``time.time()`` follow the clock.
+        move_sleep: A task that sleeps moves the clock; else it is an error.
+    """
+    with bench(start=start, move_datetime=move_datetime, move_sleep=move_sleep) as world:
         yield FakeBroker(world)

@@ -14,9 +14,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from fw_core.urls import safe_url
-
-RABBITMQ_IMAGE = "rabbitmq:4-management"
-POSTGRES_IMAGE = "postgres:17"
+from fw_testing.images import POSTGRES_IMAGE, RABBITMQ_IMAGE
 
 START_SECONDS = 120.0
 """How long a container may take to answer; the first start of RabbitMQ is the slow one."""

@@ -139,7 +139,7 @@ def fw_live_worker(
                 print(f"--- log of worker {number} ---\n{worker.log}")  # noqa: T201
 
 
-def mark_services(item: pytest.Item) -> None:
+def pytest_itemcollected(item: pytest.Item) -> None:
     """Mark what needs the servers, so that ``-m fw_services`` chooses it."""
     if "fw_services" in getattr(item, "fixturenames", ()):
         item.add_marker("fw_services")

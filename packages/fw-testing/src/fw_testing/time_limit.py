@@ -53,7 +53,7 @@ def limit_virtual_time(clock: VirtualClock) -> Wrapper:
         def wrapped(run: Run) -> Any:
             limit = _Limit(run)
             try:
-                with clock.watched_by(limit.look):
+                with clock.followed(limit.look):
                     return body(run)
             except (_Stop, asyncio.CancelledError) as stop:
                 if not limit.is_stopped:

@@ -20,6 +20,7 @@ from celery.worker import state as worker_state
 
 from fw_core.broker.app import App
 from fw_core.broker.local import Store
+from fw_testing.isolation import Isolation
 from fw_worker.consumer import WorkerConsumer
 from fw_worker.time_limit import Killed
 
@@ -34,11 +35,13 @@ class DeterministicWorker:
     Args:
         app: The app under test.
         store: Its broker.
+        isolation: Keeps what it runs from sleeping and from real servers.
     """
 
-    def __init__(self, app: App, store: Store) -> None:
+    def __init__(self, app: App, store: Store, isolation: Isolation) -> None:
         self._app = app
         self._store = store
+        self._isolation = isolation
         self.connection = app.connection_for_read()
         self._channel = self.connection.default_channel
         app.topology.declare_base(self._channel)
@@ -58,7 +61,9 @@ class DeterministicWorker:
             message = self._channel.basic_get(queue)
             if message is not None:
                 message.accept = {"application/json", "json"}
-                with self._as_worker():
+                handle = self._app.registry.get(message.headers.get("task"))
+                function = None if handle is None else handle.spec.function
+                with self._isolation.attempt(function), self._as_worker():
                     self._on_message(message)
                 return str(message.headers.get("id") or "")
         return None

@@ -76,6 +76,7 @@ def _own_app() -> App:
     settings = default_settings()
     logs.configure(settings)
     app = create_app(settings)
+    app.is_by_default = True
     client.set_own_app(app)
     return app
 

@@ -23,6 +23,7 @@ from fw_core.broker.task import FrameworkTask, WorkerSide, make_task
 from fw_core.broker.topology import Topology
 from fw_core.call.due import due_at
 from fw_core.errors import NotSent, UnknownQueueError, UnknownTaskError
+from fw_core.outside import going_to
 from fw_core.settings import Settings
 from fw_core.urls import safe_url
 
@@ -48,6 +49,7 @@ class App(Celery):  # type: ignore[misc]
     topology: Topology
     broker_url: str
     registry: Mapping[str, TaskHandle[..., Any]]
+    is_by_default: bool = False  # made from this process's settings, because a call needed an app
     result_clock: Any = None  # how its results wait, where a test has its own time
     pauses: WaitingClock = REAL_CLOCK  # how a worker waits for a broker or a database to come back
     limit_time: Any = None  # stops a body too, where a test has its own time
@@ -181,6 +183,7 @@ class App(Celery):  # type: ignore[misc]
         """A producer of the pool for a block of code; none where messages are only held."""
         if holder() is not None:
             return nullcontext(NoProducer())
+        going_to(self.broker_url, by_default=self.is_by_default)
         return super().producer_or_acquire(producer)
 
     def busy(self, calls: Mapping[str, str]) -> NotSent:

@@ -13,6 +13,7 @@ from sqlalchemy import URL, Connection, Engine, create_engine, event, make_url
 from sqlalchemy.pool import QueuePool
 
 from fw_core.database.turns import Turns
+from fw_core.outside import going_to
 
 CONNECT_TIMEOUT = 4
 """Seconds for each address of the server; libpq takes whole seconds, at least 2."""
@@ -39,6 +40,7 @@ def engine_for(url: str) -> Engine:
     There is no ping before a use: it would double the round trips of a stored result. A dead
     connection shows itself at the statement, which is then run again on a new one.
     """
+    going_to(url)
     with _lock:
         engine = _engines.get(url)
         if engine is None:

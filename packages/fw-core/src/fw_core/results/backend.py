@@ -28,6 +28,7 @@ from celery.result import result_from_tuple
 from fw_core import urls
 from fw_core.attempt.failure import AttemptFailed, describe
 from fw_core.errors import ResultStoreError
+from fw_core.outside import going_to
 from fw_core.results.rows import FINAL, SUCCESS, WITH_ERROR, ResultRow, meta_of, row_of
 from fw_core.results.waiting import REAL_CLOCK, pauses
 
@@ -211,8 +212,12 @@ class ResultBackend(_Base):  # type: ignore[misc]
         self._write(lambda connection: statements.forget_group(connection, group_id))
 
     def _write(self, work: Callable[[Connection], T]) -> T:
+        self._ask_the_gate()
         with self._noting_absence():
             return self.database.statement(work, timeout=self.store_timeout)
+
+    def _ask_the_gate(self) -> None:
+        going_to(self.url, by_default=getattr(self.app, "is_by_default", False))
 
     @contextmanager
     def _noting_absence(self) -> Generator[None]:
@@ -305,6 +310,7 @@ class ResultBackend(_Base):  # type: ignore[misc]
         return None if members is None else {"result": result_from_tuple(members, self.app)}
 
     def _read(self, work: Callable[[Connection], T]) -> T:
+        self._ask_the_gate()
         with self._noting_absence():
             return self.database.statement(work, timeout=self.read_timeout)
 

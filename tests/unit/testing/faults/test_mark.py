@@ -26,6 +26,7 @@ TASKS = """
 
 def _run(pytester: pytest.Pytester, test: str) -> pytest.RunResult:
     pytester.makepyfile(TASKS + test)
+    pytester.makeini("[pytest]\nasyncio_default_fixture_loop_scope = function")
     return pytester.runpytest_subprocess("-p", "no:randomly", "-rA", "-W", "error")
 
 

@@ -37,11 +37,11 @@ def fw_fault(request: pytest.FixtureRequest) -> Iterator[Fault]:
 
 def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
     """Run the test once for each fault of its mark."""
-    from fw_testing.faults.kinds import FAULTS, UnknownFaultError
-
     mark = metafunc.definition.get_closest_marker(MARK)
     if mark is None:
         return
+    from fw_testing.faults.kinds import FAULTS, UnknownFaultError
+
     names = mark.args or tuple(FAULTS)
     for name in names:
         if name not in FAULTS:
