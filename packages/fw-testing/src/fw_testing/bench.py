@@ -18,10 +18,10 @@ from fw_core.broker.local.records import Draft
 from fw_core.declare import decorator
 from fw_core.declare.registry import TASK_REGISTRY
 from fw_core.headers import LATERS
-from fw_core.settings import read_settings
 from fw_testing.clock import VirtualClock, one_look, pauses_of
 from fw_testing.collecting import Collecting, Results
 from fw_testing.errors import NeverAtRest
+from fw_testing.in_memory import DeclaredOnce, settings_in_memory
 from fw_testing.isolation import Isolation
 from fw_testing.moved_time import datetime_moved
 from fw_testing.recording import attempt_ran, message_sent, message_waiting
@@ -32,9 +32,6 @@ from fw_worker.again import forget
 from fw_worker.app import create_app
 from fw_worker.dead_letters.sending_again import Replayed
 from fw_worker.ended import Ended, listening
-
-RESULTS = "sqlite:///file:fw-testing?mode=memory&uri=true"
-"""One database in memory for all tests of a process, emptied after each: tables cost time."""
 
 MOST_STEPS = 10_000
 
@@ -168,9 +165,8 @@ class Bench:
     ) -> None:
         self.collect()
         for _ in range(most):
-            if self.worker.is_ready():
-                look()
-                self.worker.run_next()
+            look()
+            if self.worker.run_next() is not None:
                 self.collect()
                 continue
             wait = self.next_in() if through_time else None
@@ -235,16 +231,15 @@ def bench(
         stack.callback(decorator.allow_nested, False)
         store = local.memory_store(name, clock=clock.timestamp)
         stack.callback(local.forget, name)
-        settings = read_settings(
-            broker_url=local.memory_url(name), database_url=RESULTS, task_modules=()
-        )
+        settings = settings_in_memory().model_copy(update={"broker_url": local.memory_url(name)})
         world = Bench(store, clock, isolation)
         app = create_app(
             settings,
             TASK_REGISTRY,
             clock=clock.now,
-            result_backend=lambda app: Results(app, RESULTS, world.collect),
+            result_backend=lambda app: Results(app, settings.database_url, world.collect),
         )
+        app.amqp.declared = DeclaredOnce(app.topology)
         app.result_clock = one_look()
         app.pauses = pauses_of(clock)
         app.limit_time = limit_virtual_time(clock)

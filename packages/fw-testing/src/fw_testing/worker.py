@@ -10,6 +10,7 @@ from __future__ import annotations
 import pickle
 from collections.abc import Iterator
 from contextlib import contextmanager
+from copy import copy
 from typing import Any
 
 from billiard.einfo import ExceptionInfo
@@ -44,9 +45,9 @@ class DeterministicWorker:
         self._isolation = isolation
         self.connection = app.connection_for_read()
         self._channel = self.connection.default_channel
-        app.topology.declare_base(self._channel)
+        self._own_queues = (app.topology.dead, app.topology.outcomes)
         for queue in app.amqp.queues:
-            app.topology.declare_queue(self._channel, queue)
+            app.amqp.declared.ensure(self.connection, self._channel, queue=queue, wait_ms=None)
         self._consumer = _Consumer(app, self.connection)
         self._on_message = self._consumer.create_task_handler()
         self.running = False
@@ -57,20 +58,20 @@ class DeterministicWorker:
         Returns:
             The id of the call, or an empty text for a message that has none.
         """
-        for queue in self._queues():
-            message = self._channel.basic_get(queue)
-            if message is not None:
-                message.accept = {"application/json", "json"}
-                handle = self._app.registry.get(message.headers.get("task"))
-                function = None if handle is None else handle.spec.function
-                with self._isolation.attempt(function), self._as_worker():
-                    self._on_message(message)
-                return str(message.headers.get("id") or "")
-        return None
+        queue = self._next_queue()
+        message = None if queue is None else self._channel.basic_get(queue)
+        if message is None:
+            return None
+        message.accept = {"application/json", "json"}
+        handle = self._app.registry.get(message.headers.get("task"))
+        function = None if handle is None else handle.spec.function
+        with self._isolation.attempt(function), self._as_worker():
+            self._on_message(message)
+        return str(message.headers.get("id") or "")
 
     def is_ready(self) -> bool:
         """Whether a message could run now."""
-        return bool(self._queues())
+        return self._next_queue() is not None
 
     def next_due(self) -> float | None:
         """When the next delayed message is due, in seconds since 1970."""
@@ -82,17 +83,9 @@ class DeterministicWorker:
         for request in list(worker_state.requests.values()):
             worker_state.task_ready(request)
 
-    def _queues(self) -> list[str]:
-        """The queues in which something is ready, the longest waiting first."""
-        self._store.advance()
-        own = {self._app.topology.dead, self._app.topology.outcomes}
-        waiting: list[tuple[float, int, str]] = []
-        for view in self._store.queues():
-            if view.ready and view.name not in own and not view.name.endswith(".pidbox"):
-                ready = [m for m in self._store.messages(view.name) if m.state == "ready"]
-                due, number = min((m.due, m.id) for m in ready)
-                waiting.append((due, number, view.name))
-        return [name for *_, name in sorted(waiting)]
+    def _next_queue(self) -> str | None:
+        """The queue in which a message has been ready longest."""
+        return self._store.first_ready(besides=self._own_queues)
 
     @contextmanager
     def _as_worker(self) -> Iterator[None]:
@@ -170,7 +163,7 @@ class _InlinePool(BasePool):  # type: ignore[misc]
     ) -> None:
         def through_the_pipe(result: Any) -> None:
             if callback is not None:
-                callback(pickle.loads(pickle.dumps(result)))  # noqa: S301 - our own bytes
+                callback(_pickled(result))
 
         def in_child(*args: Any, **kwargs: Any) -> Any:
             try:
@@ -194,6 +187,21 @@ class _InlinePool(BasePool):  # type: ignore[misc]
             if error_callback is None:
                 raise
             error_callback(ExceptionInfo())
+
+
+def _pickled(result: Any) -> Any:
+    """What comes out of a child's pipe.
+
+    A traceback is Celery's own, always fit to travel and thousands of objects: it stays as it is.
+    """
+    match result:
+        case (failed, ExceptionInfo() as value, seconds):
+            arrived = copy(value)
+            arrived.exception = pickle.loads(pickle.dumps(value.exception))  # noqa: S301 - our bytes
+            value.tb = None  # it is in a cycle, and would live until the next collection of garbage
+            return failed, arrived, seconds
+        case _:
+            return pickle.loads(pickle.dumps(result))  # noqa: S301 - our own bytes
 
 
 class _NoTimer:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sqlite3
+from collections.abc import Collection
 
 from fw_core.broker.local import encoding
 from fw_core.broker.local.records import MessageState, MessageView, QueueView
@@ -75,6 +76,17 @@ def messages(db: sqlite3.Connection, queue: int, name: str, *, now: float) -> li
         )
         views.append((order, view))
     return [view for _, view in sorted(views, key=lambda found: found[0])]
+
+
+def first_ready(db: sqlite3.Connection, *, besides: Collection[str]) -> str | None:
+    """Return the queue of the message that has been ready longest, in any queue but ``besides``."""
+    marks = ", ".join("?" * len(besides))
+    row = db.execute(
+        f"SELECT name FROM message JOIN queue ON queue.id = message.queue WHERE state = {READY} "
+        f"AND name NOT IN ({marks}) ORDER BY due, message.id LIMIT 1",
+        tuple(besides),
+    ).fetchone()
+    return None if row is None else str(row[0])
 
 
 def ready_count(db: sqlite3.Connection, queue: int) -> int:

@@ -7,7 +7,7 @@ for time to pass, it only asks what time it is.
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Generator, Iterable, Mapping, Sequence
+from collections.abc import Callable, Collection, Generator, Iterable, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -299,6 +299,16 @@ class Store:
         """Return every queue with its counts, by name."""
         with self._database.reading() as db:
             return inspection.queues(db, now=self.clock())
+
+    def first_ready(self, *, besides: Collection[str] = ()) -> str | None:
+        """Return the queue whose message has been ready longest; None if none is ready.
+
+        Args:
+            besides: Queues that do not count.
+        """
+        self.advance()
+        with self._database.reading() as db:
+            return inspection.first_ready(db, besides=besides)
 
     def messages(self, queue: str) -> list[MessageView]:
         """Return all messages of the queue, without taking them.
