@@ -2,11 +2,13 @@
 
 import uuid
 
+import pytest
 from sqlalchemy import create_engine, text
 from sqlalchemy.pool import NullPool
 
-from fw_core import TASK_REGISTRY, task_framework
+from fw_core import TASK_REGISTRY, client, task_framework
 from fw_core.database import schema
+from fw_testing.fresh import administrator
 
 pytest_plugins = ["pytester"]
 
@@ -131,3 +133,86 @@ def test_the_database_is_real(fw_services):
     engine = create_engine(fw_services.settings.database_url, poolclass=NullPool)
     with engine.connect() as connection:
         assert "PostgreSQL" in connection.scalar(text("SELECT version()"))
+
+
+@pytest.mark.parametrize("has_management", [True, False], ids=["vhosts", "prefixes"])
+def test_tests_run_side_by_side(pytester, monkeypatch, fw_services, has_management):
+    """Under xdist too: each has its own vhost or prefix and its own database, at the same time."""
+    monkeypatch.setenv("FW_TEST_BROKER_URL", fw_services.broker_url)
+    monkeypatch.setenv("FW_TEST_DATABASE_URL", fw_services.database_url)
+    if has_management:
+        monkeypatch.setenv("FW_TEST_MANAGEMENT_URL", fw_services.settings.management_url)
+    else:
+        monkeypatch.delenv("FW_TEST_MANAGEMENT_URL", raising=False)
+    pytester.makepyfile(
+        """
+        import pytest
+        from fw_core import task_framework
+
+        @task_framework(name="side.by_side")
+        def by_side(number: int) -> None: ...
+
+        @pytest.mark.parametrize("number", range(1, 7))
+        def test_place(fw_services, number, tmp_path_factory):
+            (tmp_path_factory.getbasetemp().parent / f"place-{number}").write_text(
+                f"{fw_services.broker_url} {fw_services.settings.prefix} {fw_services.database_url}"
+            )
+            for _ in range(number):
+                by_side.delay(number)
+            assert fw_services.count("default") == number
+        """
+    )
+
+    result = pytester.runpytest_subprocess("-n", "2", "-p", "no:randomly", "--basetemp=places")
+
+    result.assert_outcomes(passed=6)
+    places = [path.read_text() for path in pytester.path.glob("places/place-*")]
+    brokers = {" ".join(place.split(" ")[:-1]) for place in places}
+    databases = {place.split(" ")[-1] for place in places}
+    assert len(places) == len(brokers) == len(databases) == 6
+    if fw_services.management and not has_management:
+        assert fw_services.management.queues() == []
+
+
+def test_nothing_of_a_run_is_left_on_the_servers(pytester, monkeypatch, fw_services):
+    """Neither a vhost nor a database, the template included."""
+    monkeypatch.setenv("FW_TEST_BROKER_URL", fw_services.broker_url)
+    monkeypatch.setenv("FW_TEST_DATABASE_URL", fw_services.database_url)
+    monkeypatch.setenv("FW_TEST_MANAGEMENT_URL", fw_services.settings.management_url)
+    pytester.makepyfile(
+        """
+        def test_place(fw_services):
+            from sqlalchemy import text
+            from fw_testing.fresh import administrator
+
+            with administrator(fw_services.database_url) as connection:
+                names = connection.scalars(text("SELECT datname FROM pg_database")).all()
+            vhosts = [vhost["name"] for vhost in fw_services.management.call("GET", "vhosts")]
+            own, vhost = (
+                url.rpartition("/")[2] for url in (fw_services.database_url, fw_services.broker_url)
+            )
+            assert own in names
+            assert vhost in vhosts
+            with open("there", "w") as file:
+                print(own, vhost, file=file)
+        """
+    )
+
+    pytester.runpytest_subprocess("-p", "no:randomly").assert_outcomes(passed=1)
+
+    database, vhost = (pytester.path / "there").read_text().split()
+    with administrator(fw_services.database_url) as connection:
+        names = connection.scalars(text("SELECT datname FROM pg_database")).all()
+    vhosts = [found["name"] for found in fw_services.management.call("GET", "vhosts")]
+    assert database not in names
+    assert vhost not in vhosts
+
+
+def test_a_fake_on_the_way_to_given_servers_is_still_a_fake(fw_services, fw_broker):
+    """A test may compare both: what is sent goes to the one that was asked for last."""
+    noop.delay(7)
+
+    fw_broker.assert_sent(noop, 7)
+    with client.using(fw_services.app):
+        noop.delay(8)
+    assert fw_services.count("default") == 1
