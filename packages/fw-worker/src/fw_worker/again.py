@@ -8,7 +8,8 @@ from __future__ import annotations
 
 import logging
 from collections import OrderedDict
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
+from threading import RLock
 from typing import Any
 
 from celery.worker import state
@@ -18,7 +19,20 @@ Settle = Callable[..., Any]
 _MOST = 10_000
 _settled: OrderedDict[str, None] = OrderedDict()
 
+turn = RLock()
+"""Held by whoever ends a request, or gives it one more delivery: in a pool of threads both at once
+would leave that delivery to nobody."""
+
 _logger = logging.getLogger("fw.worker")
+
+
+def at_this_moment(requests: Iterable[Any]) -> tuple[Any, ...]:
+    """What one of Celery's sets of requests holds; in a pool of threads it changes meanwhile."""
+    while True:
+        try:
+            return tuple(requests)
+        except RuntimeError:  # it changed under the iteration
+            continue
 
 
 def remember(message_id: str | None) -> None:
@@ -49,13 +63,17 @@ def is_in_hand(message: Any, ack: Settle, reject: Settle, errors: tuple[Any, ...
     message_id = (message.properties or {}).get("message_id")
     if message_id is None:
         return False
+    for request in at_this_moment(state.active_requests):
+        if getattr(request, "message_id", None) != message_id:
+            continue
+        with turn:
+            if request.acknowledged:
+                continue
+            request.deliveries.append((ack, reject))
+        _logger.info("%s came again and is running here", message.headers.get("id"))
+        return True
     if message_id in _settled:
         _logger.info("%s came again and has ended here", message.headers.get("id"))
         ack(_logger, errors)
         return True
-    for request in tuple(state.active_requests):
-        if getattr(request, "message_id", None) == message_id and not request.acknowledged:
-            _logger.info("%s came again and is running here", message.headers.get("id"))
-            request.deliveries.append((ack, reject))
-            return True
     return False

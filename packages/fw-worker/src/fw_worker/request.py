@@ -23,7 +23,7 @@ from fw_core.attempt.outcome import Cause, GaveUp, Outcome, RetryIn, Succeeded
 from fw_core.broker.task import FrameworkTask
 from fw_core.errors import TimedOut, WorkerDied
 from fw_worker import attempts
-from fw_worker.again import Settle, remember
+from fw_worker.again import Settle, remember, turn
 from fw_worker.earlier import is_redelivered
 from fw_worker.ended import Ended, tell
 from fw_worker.in_pool import settle_in_pool
@@ -65,18 +65,20 @@ class AttemptRequest(Request):  # type: ignore[misc]
 
     def acknowledge(self) -> None:
         """Acknowledge the message, and the same where it came again meanwhile."""
-        if self.acknowledged:
-            return
-        super().acknowledge()
-        remember(self.message_id)
+        with turn:
+            if self.acknowledged:
+                return
+            super().acknowledge()
+            remember(self.message_id)
         for ack, _ in self.deliveries:
             ack(_logger, self._connection_errors)
 
     def reject(self, requeue: bool = False) -> None:
         """Give the message back, or throw it out, and the same where it came again meanwhile."""
-        if self.acknowledged:
-            return
-        super().reject(requeue)
+        with turn:
+            if self.acknowledged:
+                return
+            super().reject(requeue)
         for _, reject in self.deliveries:
             reject(_logger, self._connection_errors, requeue)
 

@@ -37,6 +37,7 @@ from celery.utils.threads import bound_open_broker_sockets
 from celery.worker import state
 
 from fw_worker import logs
+from fw_worker.again import at_this_moment
 from fw_worker.submitted import Submitted
 from fw_worker.taken import Taken
 
@@ -192,7 +193,8 @@ class Stopping:
         consumer = self._worker.consumer
         if self._worker.semaphore is not None:
             self._worker.semaphore.clear()
-        waiting = [one for one in tuple(state.reserved_requests) if not self._is_started(one)]
+        reserved = at_this_moment(state.reserved_requests)
+        waiting = [request for request in reserved if not self._is_started(request)]
         for bucket in filter(None, consumer.task_buckets.values()):  # held by a rate limit
             waiting += [request for request, _ in bucket.contents]
             bucket.clear_pending()
