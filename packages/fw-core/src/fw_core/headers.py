@@ -21,3 +21,6 @@ REDELIVERED: Final = "fw-redelivered"
 
 REPLAYED: Final = "fw-replayed"
 """The message was a dead letter and was sent again."""
+
+UNSETTLED: Final = "fw-unsettled"
+"""On a dead letter that made room for those behind it: how often it was tried, and since when."""

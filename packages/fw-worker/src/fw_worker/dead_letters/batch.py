@@ -35,6 +35,29 @@ _logger = logging.getLogger("fw.worker")
 _MAY_PASS = (SendError, OperationalError, OSError)
 
 
+class _NotYet(Exception):  # noqa: N818 - reads as what happened
+    """Whoever waits for a call cannot be told now how it died."""
+
+    def __init__(self, death: Death, error: Exception) -> None:
+        super().__init__(_said(error))
+        self.death = death
+
+
+@dataclass(frozen=True, slots=True)
+class Left:
+    """A message that is not kept.
+
+    Attributes:
+        message: The message.
+        why: What stood in the way, in one line.
+        death: How its call died, where that is known by now.
+    """
+
+    message: Any
+    why: str
+    death: Death | None = None
+
+
 class DatabaseAway(Exception):  # noqa: N818 - reads as what happened
     """Nothing can be kept now."""
 
@@ -47,14 +70,14 @@ class Kept:
         dead: How many dead letters are in the table now.
         outcomes: How many outcomes were stored.
         done: The messages that are kept; they may be acknowledged.
-        left: The messages that are not, each with what stood in the way.
+        left: The messages that are not.
         away: Why the database takes nothing; empty if it does.
     """
 
     dead: int = 0
     outcomes: int = 0
     done: list[Any] = field(default_factory=list[Any])
-    left: list[tuple[Any, str]] = field(default_factory=list[tuple[Any, str]])
+    left: list[Left] = field(default_factory=list[Left])
     away: str = ""
 
 
@@ -79,9 +102,9 @@ def keep(
     except DatabaseAway as away:
         batch.kept.away = str(away)
         done = {id(message) for message in batch.kept.done}
-        left = {id(message) for message, _ in batch.kept.left}
+        left = {id(left.message) for left in batch.kept.left}
         batch.kept.left += [
-            (message, str(away))
+            Left(message, str(away))
             for message in (*dead, *kept_outcomes)
             if id(message) not in done | left
         ]
@@ -111,8 +134,11 @@ class _Batch:
         """Do the work for one message; the letter that it leaves, if any."""
         try:
             letter = work(RawMessage.of(message))
+        except _NotYet as not_yet:
+            self.kept.left.append(Left(message, str(not_yet), not_yet.death))
+            return []
         except _MAY_PASS as error:
-            self.kept.left.append((message, _said(error)))
+            self.kept.left.append(Left(message, _said(error)))
             return []
         except DatabaseAway:
             raise
@@ -183,8 +209,8 @@ class _Batch:
         except ResultStoreError as error:
             self._check_database()
             return _cannot_tell(call, error)
-        except _MAY_PASS:
-            raise
+        except _MAY_PASS as error:
+            raise _NotYet(death, error) from error
         except Exception as error:  # noqa: BLE001 - whatever a foreign embed does to Celery
             return _cannot_tell(call, error)
         return ""
@@ -220,7 +246,7 @@ class _Batch:
                 self._commit([_bare(letter, error)])
             except ResultStoreError as again:
                 self._check_database()
-                self.kept.left.append((message, again.what))
+                self.kept.left.append(Left(message, again.what))
                 return
         self.kept.done += [message for message, _ in letters]
         self.kept.dead += len(letters)

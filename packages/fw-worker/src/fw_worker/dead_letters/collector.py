@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import contextlib
 import logging
-import random
 import signal
 import sys
 import time
@@ -26,17 +25,11 @@ from fw_core.broker.app import App
 from fw_core.broker.publish import short
 from fw_core.urls import safe_url
 from fw_worker.dead_letters.batch import Kept, keep
+from fw_worker.dead_letters.inbox import BATCH, HELD, Held, Inbox, pause
 from fw_worker.dead_letters.pruning import Pruning
 from fw_worker.odd_timestamps import tolerate_odd_timestamps
 
-BATCH = 100
-"""Messages that are kept in one transaction."""
-
-HELD = 2 * BATCH
-"""Messages of a queue that are held at most; half of them may wait, unlucky, for another try."""
-
 IDLE_SECONDS = 1.0
-LONGEST_PAUSE = 30.0
 
 _logger = logging.getLogger("fw.worker")
 
@@ -62,8 +55,9 @@ def collect_once(app: App, connection: Any, *, most: int | None = None) -> int:
             for message in kept.done:
                 message.ack()
             done += len(kept.done)
-            if kept.left or not kept.done:
-                break  # closing the channel gives back what is left
+            if kept.away or not (dead or outcomes):
+                break
+    # Closing the channel has given back what is left, so that it did not come twice.
     return done
 
 
@@ -72,16 +66,6 @@ def _get(channel: Any, queue: str, most: int) -> list[Any]:
     while len(found) < most and (message := channel.basic_get(queue)) is not None:
         found.append(channel.message_to_python(message))
     return found
-
-
-@dataclass(slots=True)
-class _Held:
-    """A message that is not acknowledged yet."""
-
-    message: Any
-    is_dead: bool
-    tries: int = 0
-    not_before: float = 0.0
 
 
 @dataclass
@@ -96,25 +80,28 @@ class Collector:
     app: App
     check: Callable[[], None] = lambda: None
     monotonic: Callable[[], float] = time.monotonic
-    _inbox: list[_Held] = field(default_factory=list["_Held"])
+    _inbox: Inbox = field(init=False)
     _failures: int = 0
     _not_before: float = 0.0
+
+    def __post_init__(self) -> None:
+        self._inbox = Inbox(self.app, self.monotonic)
 
     def run(self) -> NoReturn:
         """Connect, collect, and connect again, until ``check`` ends it."""
         tolerate_odd_timestamps()
         pruning = Pruning(self.app)
-        pause = 0.0
+        seconds = 0.0
         while True:
             try:
                 with self._consuming() as connection:
-                    pause = 0.0
+                    seconds = 0.0
                     while True:
                         self.turn(connection)
                         pruning.run_if_due()
             except Exception as error:
                 self._inbox.clear()  # the broker delivers them again
-                pause = min(2 * pause or 1.0, 5.0)
+                seconds = min(2 * seconds or 1.0, 5.0)
                 if isinstance(error, self._broker_errors):
                     _logger.warning(
                         "The collector of dead letters lost the broker %s (%s); it connects again",
@@ -123,7 +110,7 @@ class Collector:
                     )
                 else:
                     _logger.exception("The collector of dead letters failed; it begins again")
-                self._sleep(pause)
+                self._sleep(seconds)
 
     @cached_property
     def _broker_errors(self) -> tuple[type[Exception], ...]:
@@ -139,7 +126,8 @@ class Collector:
         now = self.monotonic()
         if now < self._not_before:
             return None
-        batch = [held for held in self._inbox if held.not_before <= now][:BATCH]
+        self._inbox.make_room(connection.default_channel)
+        batch = self._inbox.ready(now)[:BATCH]
         if not batch:
             return None
         kept = keep(
@@ -151,11 +139,10 @@ class Collector:
         self._settle(batch, kept)
         return kept
 
-    def _settle(self, batch: list[_Held], kept: Kept) -> None:
+    def _settle(self, batch: list[Held], kept: Kept) -> None:
         for message in kept.done:
             message.ack()
-        done = {id(message) for message in kept.done}
-        self._inbox = [held for held in self._inbox if id(held.message) not in done]
+        self._inbox.take_out(kept.done)
         if kept.dead:
             _logger.info("Collected %d dead letter%s", kept.dead, "s" * (kept.dead != 1))
         if kept.outcomes:
@@ -163,20 +150,12 @@ class Collector:
         now = self.monotonic()
         if kept.away:
             self._failures += 1
-            pause = _pause(self._failures)
-            self._not_before = now + pause
-            _logger.warning("Dead letters stay with the broker for %.1f s: %s", pause, kept.away)
+            seconds = pause(self._failures)
+            self._not_before = now + seconds
+            _logger.warning("Dead letters stay with the broker for %.1f s: %s", seconds, kept.away)
             return
         self._failures = 0
-        why = {id(message): reason for message, reason in kept.left}
-        for held in batch:
-            if id(held.message) in why:
-                held.tries += 1
-                held.not_before = now + _pause(held.tries)
-                _logger.warning(
-                    "A dead letter cannot be kept yet, and is tried again: %s",
-                    why[id(held.message)],
-                )
+        self._inbox.try_later(batch, kept)
 
     @contextmanager
     def _consuming(self) -> Iterator[Any]:
@@ -203,11 +182,11 @@ class Collector:
             yield connection
 
     def _take(self, is_dead: bool, message: Any, _: Exception | None = None) -> None:
-        self._inbox.append(_Held(message, is_dead))
+        self._inbox.take(message, is_dead=is_dead)
 
     def _fill(self, connection: Any) -> None:
         now = self.monotonic()
-        ready = sum(held.not_before <= now for held in self._inbox)
+        ready = len(self._inbox.ready(now))
         if now < self._not_before:  # nothing can be kept now, however much is here
             with contextlib.suppress(TimeoutError):
                 connection.drain_events(timeout=IDLE_SECONDS)
@@ -224,11 +203,6 @@ class Collector:
         while (left := end - self.monotonic()) > 0:
             self.check()
             time.sleep(min(left, 0.5))
-
-
-def _pause(failures: int) -> float:
-    """0.5 s, then 1, 2, 4 … up to half a minute, a little different in each collector."""
-    return min(2.0 ** min(failures - 2, 10), LONGEST_PAUSE) * random.uniform(0.8, 1.0)  # noqa: S311
 
 
 def _beat(connection: Any) -> None:

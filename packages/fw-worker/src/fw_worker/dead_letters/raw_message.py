@@ -9,6 +9,7 @@ from typing import Any, Self, cast
 from kombu import serialization
 from kombu.utils.json import dumps
 
+from fw_core.headers import UNSETTLED
 from fw_worker.raw import Raw
 
 _ACCEPTED = frozenset({"application/json"})
@@ -33,6 +34,7 @@ class RawMessage:
     def of(cls, message: Any) -> Self:
         """Take over what kombu received."""
         headers = dict(message.headers or {})
+        headers.pop(UNSETTLED, None)
         if not message.errors:  # kombu has unpacked it
             headers.pop("compression", None)
         properties = dict(message.properties or {})
