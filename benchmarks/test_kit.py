@@ -189,7 +189,7 @@ def main() -> None:
     parser.add_argument("--rounds", type=int, default=5, help="runs of each suite (default 5)")
     parser.add_argument("--tests", type=int, default=1000, help="tests of one task (default 1000)")
     options = parser.parse_args()
-    few = max(options.tests // 50, 5)  # starting and stopping a worker takes long
+    few = 5  # starting and stopping a worker takes seconds
     typical = [
         Suite("fw_eager", FW, tests=200),
         Suite("Celery's eager mode", EAGER, tests=200, attempts=3),
