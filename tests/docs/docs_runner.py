@@ -177,7 +177,15 @@ def _environment() -> dict[str, str]:
     """This process's, as a newcomer has it: without settings of fw, with its command."""
     kept = {name: value for name, value in os.environ.items() if not name.startswith("FW_")}
     path = f"{Path(sys.executable).parent}{os.pathsep}{kept.get('PATH', '')}"
-    return {**kept, "PATH": path, "PYTHONUNBUFFERED": "1", "COLUMNS": "100"}
+    # pytest-asyncio, which a newcomer may not have, asks every run to state this.
+    options = "-o asyncio_default_fixture_loop_scope=function"
+    return {
+        **kept,
+        "PATH": path,
+        "PYTHONUNBUFFERED": "1",
+        "COLUMNS": "100",
+        "PYTEST_ADDOPTS": options,
+    }
 
 
 class _Session:

@@ -78,6 +78,7 @@ def _attempt_of(
         tries=tries,
         now=task.app.now,
         retry_after_limit=task.app.settings.retry_after_limit,
+        draw=task.app.draw,
         limit_time=compose(*filter(None, (task.app.limit_time, limit_time))),
         passes=(Retry, Ignore, Reject, Killed),
         is_leaving=terminate_handler_fired,
@@ -92,6 +93,7 @@ def decide_lost(task: FrameworkTask, request: Any, error: BaseException) -> Retr
         tries_of(request),
         now=task.app.now(),
         retry_after_limit=task.app.settings.retry_after_limit,
+        draw=task.app.draw,
     )
 
 

@@ -15,6 +15,7 @@ import contextvars
 import functools
 import inspect
 import logging
+import random
 import signal
 import threading
 from collections.abc import Callable, Coroutine
@@ -132,6 +133,7 @@ def attempt(
     now: Callable[[], datetime],
     retry_after_limit: float,
     limit_time: Wrapper = lambda body: body,
+    draw: Callable[[], float] = random.random,
     passes: tuple[type[BaseException], ...] = (),
     is_leaving: Callable[[], bool] = lambda: False,
 ) -> Outcome:
@@ -143,6 +145,7 @@ def attempt(
         now: The clock; only a ``Retry-After`` date needs it.
         retry_after_limit: Seconds that a ``Retry-After`` may ask for at most.
         limit_time: Stops the body at the task's timeout, in the way that this worker can.
+        draw: Gives the jitter of a wait, from 0 up to 1.
         passes: Exceptions that are no outcome and go on to the caller.
         is_leaving: Whether this process was told to end: what the body then raised is no outcome
             either, for the body was not run to its end.
@@ -164,6 +167,7 @@ def attempt(
             tries,
             now=now(),
             retry_after_limit=retry_after_limit,
+            draw=draw,
         )
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import random
 import threading
 import time
 import uuid
@@ -51,6 +52,7 @@ class App(Celery):  # type: ignore[misc]
     registry: Mapping[str, TaskHandle[..., Any]]
     is_by_default: bool = False  # made from this process's settings, because a call needed an app
     result_clock: Any = None  # how its results wait, where a test has its own time
+    draw: Callable[[], float] = staticmethod(random.random)  # the jitter of retries' waits
     pauses: WaitingClock = REAL_CLOCK  # how a worker waits for a broker or a database to come back
     limit_time: Any = None  # stops a body too, where a test has its own time
 
