@@ -11,6 +11,11 @@ from pathlib import Path
 
 import pytest
 
+from fw_core.broker import local
+from fw_core.broker.app import create_app
+from fw_core.settings import read_settings
+from fw_worker.dead_letters.process import SILENT_LOOKS, CollectorProcess
+
 pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="looks into /proc")
 
 
@@ -102,3 +107,72 @@ def test_no_password_is_on_its_command_line(place, wait_until, worker_with_colle
     _, collector = worker_with_collector(FW_DATABASE_URL=url)
     assert b"geheim" not in Path(f"/proc/{collector}/cmdline").read_bytes()
     assert b"geheim" in Path(f"/proc/{collector}/environ").read_bytes()
+
+
+def health(place):
+    return json.loads(place.run("health", "--json", code=None).stdout)
+
+
+@pytest.fixture
+def app(tmp_path):
+    """The app of a worker whose collector finds nothing to do."""
+    settings = read_settings(
+        broker_url=local.memory_url("collector-process"),
+        database_url=f"sqlite:///{tmp_path}/fw.db",
+        task_modules=(),
+    )
+    app = create_app(settings, {})
+    yield app
+    app.close()
+
+
+@pytest.fixture
+def collector(app):
+    process = CollectorProcess(app)
+    process.start()
+    yield process
+    process.stop()
+
+
+def test_a_collector_that_hangs_is_ended_and_started_again(collector, wait_until):
+    """Its worker hears nothing of it any more, however often it looks."""
+
+    def turns():  # not by looks: each of them counts
+        return collector._signs.read().turns
+
+    wait_until(turns, "it goes on")
+    first = collector.pid
+    os.kill(first, signal.SIGSTOP)
+    for _ in range(SILENT_LOOKS + 3):  # it may have said something before
+        collector.look()
+
+    def is_another():
+        collector.look()
+        return collector.pid != first
+
+    wait_until(is_another, "another one is started")
+    wait_until(turns, "it goes on")
+
+
+def test_the_health_says_how_the_collector_is(place, wait_until, worker_with_collector):
+    """Also that letters wait for one that stands still, and that they do no more."""
+    _, pid = worker_with_collector(FW_HEALTH_FILE=str(place.path / "health"))
+    place.env["FW_HEALTH_FILE"] = str(place.path / "health")
+    place.run("send", "team.fails", "x", "--wait", code=1)
+    wait_until(lambda: health(place)["collector"]["kept"], "it has kept one")
+    assert health(place)["collector"]["is_alive"] is True
+
+    os.kill(pid, signal.SIGSTOP)
+    place.run("send", "team.fails", "x", "--wait", code=1)
+    wait_until(lambda: health(place)["collector"]["stuck"], "it stands still")
+    assert health(place)["dead"] == 1
+    assert health(place)["healthy"] is True  # not for long enough
+
+    os.kill(pid, signal.SIGCONT)
+    wait_until(lambda: not health(place)["collector"]["stuck"], "it goes on")
+
+
+def test_a_worker_without_a_collector_is_healthy(place):
+    place.env["FW_HEALTH_FILE"] = str(place.path / "health")
+    place.start("worker", "--pool", "solo", FW_COLLECT_DEAD_LETTERS="false").ready()
+    assert (health(place)["healthy"], health(place)["collector"]) == (True, None)

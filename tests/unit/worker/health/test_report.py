@@ -8,7 +8,7 @@ from dataclasses import replace
 
 import pytest
 
-from fw_worker.health.report import Report, look, remove, trouble, write
+from fw_worker.health.report import CollectorReport, Report, look, remove, trouble, write
 
 WELL = Report(
     worker="fw-1@here", pid=1, at=100, until=125, state="consuming", since=50, queues={"mail": 3}
@@ -19,6 +19,9 @@ def test_a_report_is_read_as_it_was_written(tmp_path):
     path = tmp_path / "health"
     write(path, WELL)
     assert look(path, now=100) == (WELL, "")
+    collected = replace(WELL, collector=CollectorReport(is_alive=True, kept=99.5, unsettled=2))
+    write(path, collected)
+    assert look(path, now=100) == (collected, "")
     assert list(tmp_path.iterdir()) == [path]
 
 
@@ -28,6 +31,18 @@ def test_a_report_is_read_as_it_was_written(tmp_path):
         (WELL, 125, ""),
         (WELL, 131, "has not looked for messages for 31 s"),
         (replace(WELL, state="stopping"), 125, ""),
+        (replace(WELL, dead=9, collector=CollectorReport(is_alive=False)), 125, ""),
+        (replace(WELL, dead=9, collector=CollectorReport(is_alive=True, stuck=115)), 125, ""),
+        (
+            replace(WELL, dead=9, collector=CollectorReport(is_alive=True, stuck=120)),
+            125,
+            "for 120 s: the collector beside the worker stands still, and fw dead list lacks 9",
+        ),
+        (
+            replace(WELL, state="stopping", collector=CollectorReport(is_alive=False, stuck=120)),
+            125,
+            "",
+        ),
         (replace(WELL, state="connecting"), 101, "connecting to the broker for 51 s"),
     ],
 )
@@ -37,7 +52,7 @@ def test_a_worker_is_well_that_takes_messages_and_says_so(report, now, said):
     assert bool(said) == bool(line)
 
 
-@pytest.mark.parametrize("text", ["", "{", "[]", '{"pid": 1}'])
+@pytest.mark.parametrize("text", ["", "{", "[]", '{"pid": 1}', '{"collector": 7}'])
 def test_what_is_no_report_is_trouble(tmp_path, text):
     path = tmp_path / "health"
     path.write_text(text)

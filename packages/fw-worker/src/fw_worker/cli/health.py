@@ -3,11 +3,15 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import click
 
 from fw_worker.cli import options
 from fw_worker.cli.printing import print_facts, print_json
+
+if TYPE_CHECKING:
+    from fw_worker.health.report import CollectorReport
 
 
 @click.command("health")
@@ -46,8 +50,18 @@ def command(path: Path | None, as_json: bool) -> None:
                 "redelivered": report.redelivered,
                 "ready": ", ".join(f"{name} {count}" for name, count in ready.items()),
                 "outcomes": report.outcomes,
+                "dead": report.dead,
+                "collector": _collector(report.collector, now),
             }
         )
     if trouble:
         click.echo(trouble, err=True)
         sys.exit(1)
+
+
+def _collector(found: CollectorReport | None, now: float) -> str:
+    if found is None:
+        return "none (FW_COLLECT_DEAD_LETTERS=false)"
+    kept = "nothing kept yet" if found.kept is None else f"kept one {now - found.kept:.0f} s ago"
+    runs = "runs" if found.is_alive else "has ended, and is started again"
+    return f"{runs}, {kept}, {found.unsettled} not settled yet"

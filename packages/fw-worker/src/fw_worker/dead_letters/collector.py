@@ -27,6 +27,7 @@ from fw_core.urls import safe_url
 from fw_worker.dead_letters.batch import Kept, keep
 from fw_worker.dead_letters.inbox import BATCH, HELD, Held, Inbox, pause
 from fw_worker.dead_letters.pruning import Pruning
+from fw_worker.dead_letters.signs import Signs
 from fw_worker.odd_timestamps import tolerate_odd_timestamps
 
 IDLE_SECONDS = 1.0
@@ -75,11 +76,13 @@ class Collector:
     Args:
         app: The app.
         check: Called about once a second; may raise ``SystemExit``.
+        signs: Where it says that it goes on; nobody hears it, if not given.
     """
 
     app: App
     check: Callable[[], None] = lambda: None
     monotonic: Callable[[], float] = time.monotonic
+    signs: Signs = field(default_factory=Signs)
     _inbox: Inbox = field(init=False)
     _failures: int = 0
     _not_before: float = 0.0
@@ -97,7 +100,10 @@ class Collector:
                 with self._consuming() as connection:
                     seconds = 0.0
                     while True:
-                        self.turn(connection)
+                        kept = self.turn(connection)
+                        self.signs.turn(
+                            kept=bool(kept and kept.done), unsettled=self._inbox.unsettled
+                        )
                         pruning.run_if_due()
             except Exception as error:
                 self._inbox.clear()  # the broker delivers them again
@@ -134,10 +140,14 @@ class Collector:
             self.app,
             [held.message for held in batch if held.is_dead],
             [held.message for held in batch if not held.is_dead],
-            between=partial(_beat, connection),
+            between=partial(self._between, connection),
         )
         self._settle(batch, kept)
         return kept
+
+    def _between(self, connection: Any) -> None:
+        self.signs.beat()
+        _beat(connection)
 
     def _settle(self, batch: list[Held], kept: Kept) -> None:
         for message in kept.done:
@@ -202,6 +212,7 @@ class Collector:
         end = self.monotonic() + seconds
         while (left := end - self.monotonic()) > 0:
             self.check()
+            self.signs.beat()
             time.sleep(min(left, 0.5))
 
 
@@ -211,7 +222,7 @@ def _beat(connection: Any) -> None:
 
 
 def main() -> None:
-    """Run beside the worker whose process id is given, until it ends."""
+    """Run beside the worker whose process id is given, until it ends; say so in a shared file."""
     from fw_core import client
     from fw_core.settings import read_settings
     from fw_worker import logs
@@ -221,14 +232,15 @@ def main() -> None:
     signal.signal(signal.SIGTERM, _leave)
     for name in (signal.SIGINT, signal.SIGQUIT, signal.SIGHUP):
         signal.signal(name, signal.SIG_IGN)  # a terminal sends them to the worker as well
-    check = die_with(int(sys.argv[1]))
+    signs, parent = Signs(int(sys.argv[1])), int(sys.argv[2])
+    check = die_with(parent)
     settings = read_settings()
     logs.configure(settings)
     app = collector_app(settings, read_routes(sys.stdin.read()))
     app.set_current()
     client.set_own_app(app)
     with contextlib.suppress(BrokenPipeError):
-        Collector(app, check).run()
+        Collector(app, check, signs=signs).run()
 
 
 def _leave(*_: Any) -> None:

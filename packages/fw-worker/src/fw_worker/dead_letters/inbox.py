@@ -65,6 +65,11 @@ class Inbox:
     held: list[Held] = field(default_factory=list[Held])
     _room_at: float = 0.0
 
+    @property
+    def unsettled(self) -> int:
+        """How many of them could not be kept yet."""
+        return sum(bool(held.tries) for held in self.held)
+
     def clear(self) -> None:
         """Forget them; the broker delivers them again."""
         self.held.clear()

@@ -15,10 +15,14 @@ from celery import bootsteps
 
 from fw_core.broker.app import App
 from fw_worker.dead_letters.routes import routes_of
+from fw_worker.dead_letters.signs import Sign, Signs
 
 LOOK_SECONDS = 1.0
 LONGEST_PAUSE = 30.0
 STOP_SECONDS = 1.0
+
+SILENT_LOOKS = 60
+"""A collector that says nothing for so long hangs: it is ended, and another one started."""
 
 _MODULE = "fw_worker.dead_letters.collector"
 
@@ -30,6 +34,10 @@ class CollectorProcess:
 
     Args:
         app: The worker's app.
+
+    Attributes:
+        kept: When a collector last kept something, in seconds since 1970; None: not yet.
+        idle_looks: Looks since it was last able to look for messages itself.
     """
 
     def __init__(self, app: App) -> None:
@@ -38,19 +46,39 @@ class CollectorProcess:
         self._started = 0.0
         self._pause = LOOK_SECONDS
         self._again_at: float | None = None
+        self._signs: Signs | None = None
+        self._sign = Sign()
+        # In looks, not seconds: a machine that slept is no silence.
+        self._mute_looks = 0
+        self.idle_looks = 0
+        self.kept: float | None = None
 
     @property
     def pid(self) -> int | None:
         """The running process."""
         return None if self._process is None else self._process.pid
 
+    @property
+    def is_alive(self) -> bool:
+        """Whether there is a process that runs."""
+        return self._process is not None and self._process.poll() is None
+
+    @property
+    def unsettled(self) -> int:
+        """How many messages it holds that could not be kept yet."""
+        return self._sign.unsettled
+
     def start(self) -> None:
         """Start the process."""
+        self._forget_signs()
+        self._signs = Signs.to_share()
+        shared = self._signs.descriptor or 0
         with tempfile.TemporaryFile() as routes:
             routes.write(json.dumps(routes_of(self._app.registry)).encode())
             routes.seek(0)
             self._process = subprocess.Popen(  # noqa: S603 - our own command
-                [sys.executable, "-P", "-m", _MODULE, str(os.getpid())],
+                [sys.executable, "-P", "-m", _MODULE, str(shared), str(os.getpid())],
+                pass_fds=[shared],
                 env={**os.environ, **self._environment()},
                 stdin=routes,
             )
@@ -61,6 +89,7 @@ class CollectorProcess:
         """Start it again if it has died: at once after a good run, else after a growing pause."""
         if self._process is None:
             return
+        self._listen()
         now = time.monotonic()
         if self._again_at is not None:
             if now >= self._again_at:
@@ -68,6 +97,13 @@ class CollectorProcess:
             return
         code = self._process.poll()
         if code is None:
+            if self._mute_looks >= SILENT_LOOKS:
+                _logger.warning(
+                    "The collector of dead letters has not gone on for %d s, and is ended",
+                    self._mute_looks * LOOK_SECONDS,
+                )
+                self._mute_looks = 0
+                self._process.kill()
             return
         ran_well = now - self._started > LONGEST_PAUSE
         self._pause = LOOK_SECONDS if ran_well else min(2 * self._pause, LONGEST_PAUSE)
@@ -78,8 +114,22 @@ class CollectorProcess:
             self._pause,
         )
 
+    def _listen(self) -> None:
+        """Read what it says; ``idle_looks`` counts since it last looked for messages."""
+        last, self._sign = self._sign, self._signs.read() if self._signs else Sign()
+        self._mute_looks = self._mute_looks + 1 if self._sign.beats == last.beats else 0
+        self.idle_looks = self.idle_looks + 1 if self._sign.turns <= last.turns else 0
+        self.kept = self._sign.kept or self.kept
+
+    def _forget_signs(self) -> None:
+        signs, self._signs, self._sign = self._signs, None, Sign()
+        self._mute_looks = 0
+        if signs is not None:
+            signs.close()
+
     def stop(self) -> None:
         """End the process; what it has not acknowledged stays with the broker."""
+        self._forget_signs()
         process, self._process = self._process, None
         if process is None:
             return
@@ -105,10 +155,14 @@ class CollectDeadLetters(bootsteps.StartStopStep):  # type: ignore[misc]
         """Unless the settings say that other workers collect."""
         return bool(w.app.settings.collect_dead_letters)
 
+    def __init__(self, w: Any, **options: Any) -> None:
+        super().__init__(w, **options)
+        w.collector = None
+
     def create(self, w: Any) -> Any:
         """Make it; it starts before messages are taken and ends after the last attempt."""
-        self._collector = CollectorProcess(w.app)
-        return _Step(self._collector, w.timer)
+        w.collector = CollectorProcess(w.app)
+        return _Step(w.collector, w.timer)
 
 
 class _Step:

@@ -14,6 +14,27 @@ FILE = "FW_HEALTH_FILE"
 State = Literal["connecting", "consuming", "stopping"]
 
 
+STUCK_SECONDS = 120.0
+"""A collector that dead letters have waited for so long is not helped by being started again."""
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class CollectorReport:
+    """What a worker knows of the collector beside it.
+
+    Attributes:
+        is_alive: Whether its process runs; one that has ended is started again.
+        kept: When it last kept a dead letter or an outcome; None: not since the worker started.
+        unsettled: How many it holds that could not be kept yet.
+        stuck: For how many seconds dead letters have waited while it stood still.
+    """
+
+    is_alive: bool
+    kept: float | None = None
+    unsettled: int = 0
+    stuck: float = 0.0
+
+
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Report:
     """What a worker does at a moment; times are seconds since 1970.
@@ -32,6 +53,8 @@ class Report:
         prefetched: Messages that wait in it for an attempt.
         queues: The queues that it takes, and how many messages are ready in each; None: not known.
         outcomes: Outcomes that wait for the database; None: not known.
+        dead: Dead letters that wait in the broker for a collector; None: not known.
+        collector: The collector beside it; None: it is to have none.
     """
 
     worker: str
@@ -47,6 +70,8 @@ class Report:
     prefetched: int = 0
     queues: dict[str, int | None] = field(default_factory=dict)
     outcomes: int | None = None
+    dead: int | None = None
+    collector: CollectorReport | None = None
 
     def facts(self) -> dict[str, Any]:
         """The same as plain values."""
@@ -80,8 +105,10 @@ def read(path: Path) -> Report:
         ValueError: it is no report of this version.
     """
     try:
-        return Report(**json.loads(path.read_text()))
-    except TypeError as error:
+        facts = json.loads(path.read_text())
+        collector = facts.pop("collector", None)
+        return Report(**facts, collector=CollectorReport(**collector) if collector else None)
+    except (TypeError, AttributeError) as error:
         raise ValueError(str(error)) from error
 
 
@@ -96,6 +123,13 @@ def trouble(report: Report, *, now: float) -> str:
         return (
             f"The worker takes no messages: it has been connecting to the broker for "
             f"{now - report.since:.0f} s."
+        )
+    collector = report.collector if report.state == "consuming" else None
+    if collector is not None and collector.stuck >= STUCK_SECONDS:
+        return (
+            f"Nobody has collected dead letters for {collector.stuck:.0f} s: the collector "
+            f"beside the worker stands still, and fw dead list lacks {report.dead or 0} of them. "
+            f"Fix: fw dead collect, which collects them or says why it cannot."
         )
     return ""
 

@@ -13,6 +13,7 @@ from celery.worker import state as worker_state
 
 from fw_core.broker.task import HARD_LIMIT_GRACE
 from fw_worker.health import report
+from fw_worker.health.collecting import Collecting
 from fw_worker.health.probe import Probe, Suspicions
 from fw_worker.health.watchdog import Watchdog
 from fw_worker.taken import Taken, queue_of
@@ -52,6 +53,7 @@ class SelfCare:
         self._suspicions = Suspicions()
         self._suspicion = ""
         self._ticks = self._silent = 0
+        self._collecting = Collecting(tick_seconds=TICK_SECONDS)
         if _is_solo(consumer.pool):
             self._stand_still_while_a_body_runs()
 
@@ -93,11 +95,14 @@ class SelfCare:
             self._enter("stopping")
         elif wrong := self._wrong():
             raise RecoverableConnectionError(wrong)
+        controller, topology = self._consumer.controller, self._consumer.app.topology
+        self._collecting.tick(controller.collector, waiting=self._ready.get(topology.dead))
         self._say()
 
     def _wrong(self) -> str:
         self._ticks += 1
-        names = [*self._queues(), self._consumer.app.topology.outcomes]
+        topology = self._consumer.app.topology
+        names = [*self._queues(), topology.outcomes, topology.dead]
         if self._probe is None:  # the local transport has no connection that could be lost
             store = self._consumer.connection.default_channel.store
             self._ready = {view.name: view.ready for view in store.queues()}
@@ -147,7 +152,7 @@ class SelfCare:
         self._said = now = time.time()
         if self._path is None:
             return
-        prefix = self._consumer.app.topology.prefix
+        topology = self._consumer.app.topology
         running = len(worker_state.active_requests)
         try:
             report.write(
@@ -165,9 +170,12 @@ class SelfCare:
                     running=running,
                     prefetched=max(len(self._taken.unsettled()) - running, 0),
                     queues={
-                        name.removeprefix(prefix): self._ready.get(name) for name in self._queues()
+                        name.removeprefix(topology.prefix): self._ready.get(name)
+                        for name in self._queues()
                     },
-                    outcomes=self._ready.get(self._consumer.app.topology.outcomes),
+                    outcomes=self._ready.get(topology.outcomes),
+                    dead=self._ready.get(topology.dead),
+                    collector=self._collecting.report(self._consumer.controller.collector),
                 ),
             )
         except OSError as error:  # the worker is well; whoever reads the file sees that it is old
