@@ -10,12 +10,14 @@ from contextlib import contextmanager
 from typing import Any
 
 import pytest
+from celery import signals
 
-from fw_core import client
+from fw_core import client, task_framework
 from fw_core.broker import amqp, local
 from fw_core.broker.app import App, create_app
 from fw_core.declare.registry import TASK_REGISTRY
 from fw_core.settings import read_settings
+from fw_testing import FakeBroker
 
 
 @pytest.fixture
@@ -94,3 +96,33 @@ def _held_by_a_thread(lock: Any) -> Iterator[None]:
     finally:
         done.set()
         thread.join()
+
+
+def test_what_a_task_sends_by_adelay_is_its_own_as_by_delay(fw_broker: FakeBroker) -> None:
+    """Its parent, and a child of its result; the thread that sends it is none of the task."""
+
+    @task_framework
+    def leaf(number: int) -> int:
+        return number
+
+    @task_framework
+    async def calls() -> None:
+        leaf.delay(1)
+        await leaf.adelay(2)
+
+    parents: dict[str, Any] = {}
+
+    def note(headers: Any, **_: Any) -> None:
+        parents[headers["id"]] = (headers["parent_id"], headers["root_id"])
+
+    signals.after_task_publish.connect(note)
+    try:
+        result = calls.delay()
+        fw_broker.drain()
+        after = leaf.delay(3)
+    finally:
+        signals.after_task_publish.disconnect(note)
+    first, second = (message.id for message in fw_broker.sent[1:3])
+    assert parents[first] == parents[second] == (result.id, result.id)
+    assert parents[after.id] == (None, after.id)
+    assert [child.id for child in result.async_result.children] == [first, second]

@@ -4,12 +4,15 @@ from __future__ import annotations
 
 import os
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, ParamSpec, TypeVar
 
 if TYPE_CHECKING:
     from fw_core.broker.app import App
+
+P = ParamSpec("P")
+T = TypeVar("T")
 
 _lock = threading.Lock()
 _active: list[App] = []
@@ -45,6 +48,30 @@ def set_own_app(app: App | None) -> None:
     """Make ``app`` this process's own: a worker sends through the app that it runs."""
     global _own
     _own = app
+
+
+def for_another_thread(function: Callable[P, T]) -> Callable[P, T]:
+    """``function`` as another thread may call it: a call that it sends is the running task's.
+
+    Celery keeps the running task for each thread; without this the call would have no parent.
+    """
+    from celery._state import _task_stack, get_current_task
+
+    task = get_current_task()
+    if task is None:
+        return function
+    request = task.request_stack.top
+
+    def inside_the_task(*args: P.args, **kwargs: P.kwargs) -> T:
+        _task_stack.push(task)
+        task.request_stack.push(request)
+        try:
+            return function(*args, **kwargs)
+        finally:
+            task.request_stack.pop()
+            _task_stack.pop()
+
+    return inside_the_task
 
 
 def _running_app() -> App | None:

@@ -184,10 +184,11 @@ class Call(Generic[P, R]):
     async def adelay(self, *args: P.args, **kwargs: P.kwargs) -> TaskResult[R]:
         """Queue a call with these options without blocking the event loop."""
         from fw_core.call.send import is_held
+        from fw_core.client import for_another_thread
 
         if is_held(self._options):  # nothing is sent yet, and a session belongs to its thread
             return self.delay(*args, **kwargs)
-        return await asyncio.to_thread(self.delay, *args, **kwargs)
+        return await asyncio.to_thread(for_another_thread(self.delay), *args, **kwargs)
 
     def delay_many(self, calls: Iterable[Sequence[Any]]) -> list[TaskResult[R]]:
         """Queue many calls with these options; see :meth:`TaskHandle.delay_many`."""
