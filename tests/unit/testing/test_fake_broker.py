@@ -84,6 +84,19 @@ def test_a_retry_waits_in_virtual_time_only(fw_broker: FakeBroker) -> None:
     assert (last.attempt, last.outcome) == (2, "failed")
 
 
+def test_ctrl_c_in_a_task_ends_the_test_and_not_the_attempt(fw_broker: FakeBroker) -> None:
+    """Whoever stops a run of tests is not told that a task has failed."""
+
+    @task_framework
+    def is_interrupted() -> None:
+        raise KeyboardInterrupt
+
+    is_interrupted.delay()
+    with pytest.raises(KeyboardInterrupt):
+        fw_broker.run_next()
+    assert fw_broker.dead == []
+
+
 def test_what_never_comes_is_told_at_once(fw_broker: FakeBroker) -> None:
     """A test does not wait a real minute for what only runs when it is told to."""
 

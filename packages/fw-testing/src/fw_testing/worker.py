@@ -179,7 +179,8 @@ class _InlinePool(BasePool):  # type: ignore[misc]
                 kwargs or {},
                 through_the_pipe,
                 options.get("accept_callback"),
-                propagate=(Killed,),
+                # Ctrl-C ends the run of the tests, not an attempt.
+                propagate=(Killed, KeyboardInterrupt),
             )
         except Killed:
             options["timeout_callback"](False, None)  # the pool has killed its process
