@@ -1,0 +1,34 @@
+"""The fake: one scenario at a time, in this process, in virtual time."""
+
+from __future__ import annotations
+
+from scenario import Scenario, declare_tasks
+from scenario_recorder import Row, playing, recording
+from scenario_story import started_in_order
+
+from fw_core import TASK_REGISTRY
+from fw_testing.bench import bench
+
+from .recorded import Recorded, by_scenario, dead_letters, told
+
+
+def play(scenario: Scenario) -> Recorded:
+    """Play a scenario on the fake, until nothing is left to do."""
+    rows: list[Row] = []
+    with TASK_REGISTRY.scoped():
+        declare_tasks()
+        with bench() as world, recording(rows.append):
+            playing.append(scenario.name)
+            try:
+                steps = scenario.play()
+                for condition in steps or ():
+                    world.rest()
+                    assert condition(), f"{scenario.name}: what it waits for does not come"
+            finally:
+                playing.pop()
+            world.rest()
+            own, owners = by_scenario(rows, [scenario.name])
+            nobodys = {row["task"] for row in own.pop("", ())}
+            assert not nobodys, f"calls that nobody sent: {nobodys}"
+            letters = dead_letters(world.app)
+            return Recorded(told(rows, world.app, letters, owners), tuple(started_in_order(rows)))

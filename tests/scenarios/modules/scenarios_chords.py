@@ -1,0 +1,155 @@
+"""Chords: what waits for all of its members, and fails with any of them."""
+
+from __future__ import annotations
+
+from celery import chain, chord
+from scenario import scenario
+from scenarios_workflows import adds, adds_late, breaks
+
+from fw_core import task_framework
+from fw_core.client import current_app
+
+
+@task_framework
+def totals(numbers: list[int]) -> int:
+    return sum(numbers)
+
+
+@scenario(
+    """
+    adds(0, 0)
+        1: succeeded 0
+        result SUCCESS 0
+    adds(1, 1)
+        1: succeeded 2
+        result SUCCESS 2
+    totals([0, 2]) after its join
+        1: succeeded 2
+        result SUCCESS 2
+    """
+)
+def a_chord():
+    chord([adds.s(0, 0), adds.s(1, 1)], app=current_app())(totals.s())
+
+
+@scenario(
+    """
+    adds(5, 5)
+        1: succeeded 10
+        result SUCCESS 10
+    totals([10]) after its join
+        1: succeeded 10
+        result SUCCESS 10
+    """
+)
+def a_chord_of_one():
+    chord([adds.s(5, 5)], app=current_app())(totals.s())
+
+
+@scenario(
+    """
+    totals([])
+        1: succeeded 0
+        result SUCCESS 0
+    """
+)
+def a_chord_of_none():
+    chord([], app=current_app())(totals.s())
+
+
+@scenario(
+    """
+    adds(0, 0)
+        1: succeeded 0
+        result SUCCESS 0
+    adds_late(1, 1)
+        1: retry in 0.1 s after ConnectionError: late
+        2: succeeded 2
+        result SUCCESS 2 after 2 attempts
+    totals([0, 2]) after its join
+        1: succeeded 2
+        result SUCCESS 2
+    """
+)
+def a_chord_waits_for_a_member_that_is_tried_again():
+    chord([adds.s(0, 0), adds_late.s(1, 1)], app=current_app())(totals.s())
+
+
+@scenario(
+    """
+    adds(0, 0)
+        1: succeeded 0
+        result SUCCESS 0
+    breaks(1)
+        1: failed ValueError: no 1
+        result FAILURE ValueError: no 1
+        dead retries-spent: the task has no retries
+    """
+)
+def a_chord_with_a_member_that_fails():
+    chord([adds.s(0, 0), breaks.s(1)], app=current_app())(totals.s())
+
+
+@scenario(
+    """
+    adds(0, 0)
+        1: succeeded 0
+        result SUCCESS 0
+    adds(1, 1)
+        1: succeeded 2
+        result SUCCESS 2
+    totals([0, 2]) after its join
+        1: succeeded 2
+        result SUCCESS 2
+    adds(2, 10) after totals([0, 2])
+        1: succeeded 12
+        result SUCCESS 12
+    """
+)
+def a_chain_after_a_chord():
+    chord([adds.s(0, 0), adds.s(1, 1)], app=current_app())(chain(totals.s(), adds.s(10)))
+
+
+@scenario(
+    """
+    adds(1, 1)
+        1: succeeded 2
+        result SUCCESS 2
+    adds(2, 1) after adds(1, 1)
+        1: succeeded 3
+        result SUCCESS 3
+    adds(9, 9)
+        1: succeeded 18
+        result SUCCESS 18
+    totals([3, 18]) after its join
+        1: succeeded 21
+        result SUCCESS 21
+    """
+)
+def a_chord_with_a_chain_in_it():
+    members = [chain(adds.s(1, 1), adds.s(1), app=current_app()), adds.s(9, 9)]
+    chord(members, app=current_app())(totals.s())
+
+
+@scenario(
+    """
+    adds(1, 1)
+        1: succeeded 2
+        result SUCCESS 2
+    adds(2, 2)
+        1: succeeded 4
+        result SUCCESS 4
+    totals([2, 4]) after its join
+        1: succeeded 6
+        result SUCCESS 6
+    adds(6, 6)
+        1: succeeded 12
+        result SUCCESS 12
+    totals([6, 12]) after its join
+        1: succeeded 18
+        result SUCCESS 18
+    """
+)
+def a_chord_in_a_chord():
+    inner = chord([adds.s(1, 1), adds.s(2, 2)], body=totals.s(), app=current_app())
+    chord([inner, adds.s(6, 6)], app=current_app())(totals.s())
