@@ -17,7 +17,7 @@ def play(scenario: Scenario) -> Recorded:
     rows: list[Row] = []
     with TASK_REGISTRY.scoped():
         declare_tasks()
-        with bench() as world, recording(rows.append):
+        with bench(move_sleep=True) as world, recording(rows.append):
             playing.append(scenario.name)
             try:
                 steps = scenario.play()

@@ -54,7 +54,10 @@ def fails_oddly(kind: str) -> None:
         case "exit":
             sys.exit(3)
         case "recursion":
-            fails_oddly(kind)
+            try:
+                fails_oddly(kind)
+            except RecursionError as error:  # what it says depends on where it ran out
+                raise RecursionError("too deep") from error
         case _:
             raise ERRORS[kind]
 
@@ -138,9 +141,7 @@ def a_stop_iteration_is_an_error():
     fails_oddly.delay("stop")
 
 
-@scenario(
-    failing("recursion", "RecursionError: maximum recursion depth exceeded while calli… (78)")
-)
+@scenario(failing("recursion", "RecursionError: too deep"))
 def a_body_that_calls_itself_for_ever():
     fails_oddly.delay("recursion")
 
