@@ -176,6 +176,12 @@ class ContainerBroker(Container):
         super().start()
         wait_until(lambda: answers(lambda: _ask_broker(self)), "RabbitMQ answers")
 
+    def stop(self) -> None:
+        # Not every image passes the signal on: the node would be killed after half a minute.
+        with suppress(Exception):  # the container may end before the command says so
+            self.control("stop")
+        super().stop()
+
     def control(self, *words: str) -> str:
         return self.run("rabbitmqctl", *words)
 
