@@ -56,6 +56,10 @@ class Journal:
         rows = self._ask("SELECT min(at) FROM runs WHERE is_final GROUP BY number ORDER BY 1")
         return [moment for (moment,) in rows]
 
+    def done_at(self) -> dict[int, datetime]:
+        """When each number was done for the first time."""
+        return dict(self._ask("SELECT number, min(at) FROM runs WHERE is_final GROUP BY number"))
+
     def rows_of(self, number: int) -> list[Any]:
         """All that is known of one number."""
         return self._ask("SELECT * FROM runs WHERE number = %s ORDER BY at", number)
