@@ -59,9 +59,9 @@ def servers_engine(
             declare_tasks()  # before the app: its queues are theirs
             given = services._services(stack, shared)
             played = Stage(given.app, given.settings, directory).play(scenarios)
-            management = given.management
-            version = management.version() if management else ""
-            no_priorities = version.startswith("3.")
+            with given.app.connection_for_read() as connection:
+                version = connection.connect().server_properties["version"]
+            no_priorities = int(version.partition(".")[0]) < 4
             return {
                 name: Recorded(one.events, one.started, no_priorities)
                 for name, one in played.items()

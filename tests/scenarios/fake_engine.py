@@ -2,12 +2,18 @@
 
 from __future__ import annotations
 
+import sys
+from contextlib import AbstractContextManager
+from typing import Any
+from unittest import mock
+
 from scenario import Scenario, declare_tasks
 from scenario_recorder import Row, playing, recording
 from scenario_story import started_in_order
 
 from fw_core import TASK_REGISTRY
 from fw_testing.bench import bench
+from fw_testing.worker import ProcessDied
 
 from .recorded import Recorded, by_scenario, dead_letters, told
 
@@ -17,7 +23,7 @@ def play(scenario: Scenario) -> Recorded:
     rows: list[Row] = []
     with TASK_REGISTRY.scoped():
         declare_tasks()
-        with bench(move_sleep=True) as world, recording(rows.append):
+        with bench(move_sleep=True) as world, recording(rows.append), processes_can_die():
             playing.append(scenario.name)
             try:
                 steps = scenario.play()
@@ -32,3 +38,12 @@ def play(scenario: Scenario) -> Recorded:
             assert not nobodys, f"calls that nobody sent: {nobodys}"
             letters = dead_letters(world.app)
             return Recorded(told(rows, world.app, letters, owners), tuple(started_in_order(rows)))
+
+
+def processes_can_die() -> AbstractContextManager[Any]:
+    """Let a body that ends its process be no outcome: the pool reports it, as it does really."""
+
+    def is_dying() -> bool:
+        return isinstance(sys.exception(), ProcessDied)
+
+    return mock.patch("fw_worker.attempts.terminate_handler_fired", is_dying)

@@ -27,12 +27,12 @@ SLOTS = 4
 STUCK_SECONDS = 10.0
 """So long nothing may happen before what is missing is called missing."""
 
-QUIET_SECONDS = 2.0
+QUIET_SECONDS = 3.0
 """So long nothing may happen, when all is there, before nothing more is expected: longer than
 any wait of a scenario."""
 
 ONE_BY_ONE = "one-by-one"
-"""The queue of the scenarios that are about order."""
+"""The queue of a worker of its own: of the scenarios that are about order, or about being late."""
 
 
 @dataclass
@@ -62,15 +62,15 @@ class Stage:
             declare_tasks()
             stack.enter_context(client.using(self.app))
             stack.enter_context(recording(append_to(str(self.journal))))
-            ordered = [each for each in scenarios.values() if each.in_order]
             plays = _Plays()
-            plays.begin(ordered)
-            workers = [self._start(stack, "worker", concurrency=SLOTS)]
-            if ordered:
-                workers.append(self._start(stack, "ordered", queue=ONE_BY_ONE))
+            plays.begin(each for each in scenarios.values() if each.before_the_workers)
+            workers = [
+                self._start(stack, "worker", concurrency=SLOTS),
+                self._start(stack, "one-by-one", queue=ONE_BY_ONE),
+            ]
             for worker in workers:
                 worker.wait_until_ready()
-            plays.begin(each for each in scenarios.values() if not each.in_order)
+            plays.begin(each for each in scenarios.values() if not each.before_the_workers)
             return self._rest(scenarios, plays)
 
     def _start(

@@ -67,8 +67,8 @@ def by_scenario(
     """
     owners: dict[str, str] = {name: name for name in names}
     for row in rows:
-        if row["kind"] == "sent":
-            related = (owners.get(row[name] or "") for name in ("parent", "root"))
+        if row["kind"] in {"sent", "watched"}:
+            related = (owners.get(row.get(name) or "") for name in ("parent", "root"))
             owner = row["scenario"] or next(filter(None, related), None)
             if owner is not None:
                 owners.setdefault(row["id"], owner)

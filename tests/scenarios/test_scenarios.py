@@ -31,8 +31,14 @@ their arguments: give two calls two arguments where they could be mixed up.
 
 The waits are real on two of the engines, so they are short: 0.1 to 0.5 seconds. A scenario that
 has to wait for something is a generator, and yields a function that is true when it is there.
-To see what a scenario produces: ``pytest tests/scenarios -k 'fake and a_greeting'`` after writing
-it with no events at all.
+``watch(name, id)`` shows the result of a call that is never sent, such as a last step that nothing
+comes to. A body that fails on some of its runs asks ``times_run()``; one whose process is to die
+calls ``process_dies()``. With ``in_order=[...]`` the order of the calls is compared too.
+
+``pytest tests/scenarios -k 'fake and a_greeting'`` shows what is different. What an engine cannot
+show is said in the scenario: ``needs_priorities``, which quorum queues before RabbitMQ 4.0 lack.
+One kind of event is the fake's own: a body that raises ``KeyboardInterrupt`` ends the run of the
+tests there, and is a failed attempt on a worker.
 """
 
 from __future__ import annotations

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import signal
 import textwrap
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -14,6 +15,7 @@ from scenario_recorder import JOURNAL, playing
 
 from fw_core import TASK_REGISTRY, current_attempt
 from fw_core.client import current_app
+from fw_testing.worker import ProcessDied
 
 Condition = Callable[[], Any]
 Play = Callable[[], Iterator[Condition] | None]
@@ -30,6 +32,7 @@ class Scenario:
         play: Sends. It may be a generator: what it yields is waited for before it goes on.
         in_order: Calls whose first attempts must start in this order. They are sent before there
             is a worker, to a queue that one worker takes one by one.
+        before_the_workers: It is played before a real worker is there.
         needs_priorities: The order is that of priorities, which RabbitMQ before 4.0 has not.
     """
 
@@ -39,6 +42,7 @@ class Scenario:
     play: Play
     in_order: Sequence[str] = ()
     needs_priorities: bool = False
+    before_the_workers: bool = False
 
     def __repr__(self) -> str:
         return self.name
@@ -49,7 +53,11 @@ _tasks: Mapping[str, Any] = {}
 
 
 def scenario(
-    events: str, *, in_order: Sequence[str] = (), needs_priorities: bool = False
+    events: str,
+    *,
+    in_order: Sequence[str] = (),
+    needs_priorities: bool = False,
+    before_the_workers: bool = False,
 ) -> Callable[[Play], Play]:
     """Declare the decorated function as a scenario that must produce ``events``."""
 
@@ -57,7 +65,13 @@ def scenario(
         name = play.__name__
         assert name not in _declared, f"two scenarios are called {name}"
         _declared[name] = Scenario(
-            name, play.__module__, textwrap.dedent(events), play, in_order, needs_priorities
+            name,
+            play.__module__,
+            textwrap.dedent(events),
+            play,
+            in_order,
+            needs_priorities,
+            before_the_workers or bool(in_order),
         )
         return play
 
@@ -111,6 +125,22 @@ def times_run() -> int:
     with Path(f"{os.environ[JOURNAL]}-{task_id}").open("a+b") as runs:
         runs.write(b"x")
         return runs.tell()
+
+
+def process_dies() -> None:
+    """End the process that runs this attempt; the fake has none but the test's own."""
+    if JOURNAL not in os.environ:
+        raise ProcessDied
+    os.kill(os.getpid(), signal.SIGKILL)
+
+
+def give_back(queue: str) -> None:
+    """Take the one message of a queue and give it back, as a consumer does that goes away."""
+    app = current_app()
+    with app.connection_for_read() as connection, connection.channel() as channel:
+        message = channel.basic_get(app.topology.queue_name(queue))
+        assert message is not None, f"nothing is in {queue}"
+        channel.basic_reject(message.delivery_tag, requeue=True)
 
 
 def message_from_elsewhere(

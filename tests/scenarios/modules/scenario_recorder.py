@@ -28,6 +28,8 @@ Row = dict[str, Any]
 playing: list[str] = []
 """The scenario whose calls are being made in this process, if any."""
 
+_writers: list[Callable[[Row], None]] = []
+
 
 def append_to(path: str) -> Callable[[Row], None]:
     """Add rows to a file; one short append is atomic, whoever else writes."""
@@ -106,6 +108,8 @@ def recording(write: Callable[[Row], None]) -> Iterator[None]:
         write(row)
 
     with ExitStack() as stack:
+        _writers.append(write)
+        stack.callback(_writers.remove, write)
         for signal, receiver in (
             (signals.before_task_publish, about_to_send),
             (signals.after_task_publish, sent),
@@ -115,6 +119,11 @@ def recording(write: Callable[[Row], None]) -> Iterator[None]:
             stack.callback(signal.disconnect, receiver)
         stack.enter_context(listening(ended))
         yield
+
+
+def watch(name: str, id: str) -> None:
+    """Let the result of a call that is never sent be seen: its block is called ``name``."""
+    _writers[-1]({"kind": "watched", "scenario": playing[-1], "id": id, "name": name})
 
 
 def plain(value: Any) -> Any:

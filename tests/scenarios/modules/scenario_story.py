@@ -29,6 +29,7 @@ class Call:
     lines: list[str] = field(default_factory=list)
     open: int | None = None
     """The attempt that has started and not ended."""
+    is_watched: bool = False
 
 
 def story(
@@ -53,7 +54,9 @@ def story(
         call = calls.setdefault(row["id"], Call(row["id"]))
         if "args" in row:
             call.name = call.name or _called(row["task"], row["args"], row["kwargs"])
-        if row["kind"] == "sent":
+        if row["kind"] == "watched":
+            call.name, call.is_watched = row["name"], True
+        elif row["kind"] == "sent":
             parent = calls.get(row["parent"] or "")
             is_after = parent is not None and parent.open is None
             call.sent.append({**row, "parent_call": parent, "is_after": is_after})
@@ -118,6 +121,8 @@ def _close(call: Call) -> None:
 
 def _head(call: Call, prefix: str) -> str:
     """The call, and by whom it was sent and where to, if not by the test to the default queue."""
+    if call.is_watched:
+        return call.name
     if not call.sent:
         return f"{call.name or '(no call)'} from elsewhere"
     first = call.sent[0]

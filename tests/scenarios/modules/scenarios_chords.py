@@ -3,16 +3,27 @@
 from __future__ import annotations
 
 from celery import chain, chord
-from scenario import scenario
+from scenario import scenario, times_run
+from scenario_recorder import watch
+from scenarios_dead_letters import is_dead
 from scenarios_workflows import adds, adds_late, breaks
 
 from fw_core import task_framework
 from fw_core.client import current_app
+from fw_worker.dead_letters.choice import Choice
+from fw_worker.dead_letters.sending_again import replay
 
 
 @task_framework
 def totals(numbers: list[int]) -> int:
     return sum(numbers)
+
+
+@task_framework(retries=0)
+def sometimes(succeeds_on: int) -> int:
+    if times_run() < succeeds_on:
+        raise ValueError("not yet")
+    return succeeds_on
 
 
 @scenario(
@@ -84,10 +95,58 @@ def a_chord_waits_for_a_member_that_is_tried_again():
         1: failed ValueError: no 1
         result FAILURE ValueError: no 1
         dead retries-spent: the task has no retries
+    what waits
+        result FAILURE fw_core.JoinFailed: Not run, because breaks (<id>) failed: V… (75) after 0 attempts
     """
 )
 def a_chord_with_a_member_that_fails():
-    chord([adds.s(0, 0), breaks.s(1)], app=current_app())(totals.s())
+    watch("what waits", chord([adds.s(0, 0), breaks.s(1)], app=current_app())(totals.s()).id)
+
+
+@scenario(
+    """
+    adds_late(0, 0)
+        1: retry in 0.1 s after ConnectionError: late
+        2: succeeded 0
+        result SUCCESS 0 after 2 attempts
+    breaks(1)
+        1: failed ValueError: no 1
+        result FAILURE ValueError: no 1
+        dead retries-spent: the task has no retries
+    breaks(2)
+        1: failed ValueError: no 2
+        result FAILURE ValueError: no 2
+        dead retries-spent: the task has no retries
+    adds(9, 9)
+        1: succeeded 18
+        result SUCCESS 18
+    """
+)
+def a_chord_with_members_that_fail_runs_the_others():
+    members = [adds_late.s(0, 0), breaks.s(1), chain(breaks.s(2), adds.s(1)), adds.s(9, 9)]
+    chord(members, app=current_app())(totals.s())
+
+
+@scenario(
+    """
+    sometimes(2)
+        1: failed ValueError: not yet
+        1: succeeded 2
+        result SUCCESS 2
+        dead (replayed) retries-spent: the task has no retries
+    adds(1, 1)
+        1: succeeded 2
+        result SUCCESS 2
+    totals([2, 2]) after its join
+        1: succeeded 4
+        result SUCCESS 4
+    """
+)
+def a_chord_goes_on_when_its_dead_member_is_sent_again():
+    member = sometimes.s(2).set(task_id="scenario-dead-member")
+    chord([member, adds.s(1, 1)], app=current_app())(totals.s())
+    yield is_dead("scenario-dead-member")
+    replay(current_app(), Choice(ids=("scenario-dead-member",)))
 
 
 @scenario(

@@ -197,17 +197,17 @@ def a_call_that_starts_before_it_expires():
     works.options(expires=60).delay(9)
 
 
-@task_framework(expires=1, retries=3, queue="one-by-one")
+@task_framework(expires=2, retries=3, queue="one-by-one")
 def is_news(asks: bool) -> str:
     if asks:
-        raise RetryLater(1.5)
+        raise RetryLater(2.5)
     raise ConnectionError("no")
 
 
 @scenario(
     """
     is_news(True) to one-by-one expires
-        1: later in 1.5 s
+        1: later in 2.5 s
         1: failed fw_core.Expired: is_news was not run: it had to start by 202… (83)
         result FAILURE fw_core.Expired: is_news was not run: it had to start by 202… (83) after 2 attempts
         dead expired: it came too late
@@ -217,7 +217,7 @@ def a_call_that_would_start_too_late():
     is_news.delay(True)
 
 
-@task_framework(retries=3, backoff=[1.5], jitter=0, queue="one-by-one")
+@task_framework(retries=3, backoff=[2.5], jitter=0, queue="one-by-one")
 def is_old_news() -> str:
     raise ConnectionError("no")
 
@@ -225,14 +225,14 @@ def is_old_news() -> str:
 @scenario(
     """
     is_old_news() to one-by-one expires
-        1: retry in 1.5 s after ConnectionError: no
+        1: retry in 2.5 s after ConnectionError: no
         2: failed fw_core.Expired: is_old_news was not run: it had to start by… (87)
         result FAILURE fw_core.Expired: is_old_news was not run: it had to start by… (87) after 2 attempts
         dead expired: it came too late
     """
 )
 def a_retry_that_would_start_too_late():
-    is_old_news.options(expires=timedelta(seconds=1)).delay()
+    is_old_news.options(expires=timedelta(seconds=2)).delay()
 
 
 @scenario(succeeds("works(10)", "'10 in default'"))

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from celery import chain, group
 from scenario import scenario
+from scenario_recorder import watch
 
 from fw_core import current_attempt, execute_dynamic_workflow, register_task, task_framework
 from fw_core.client import current_app
@@ -84,10 +85,13 @@ def a_workflow_by_name():
         1: failed ValueError: no b1
         result FAILURE ValueError: no b1
         dead retries-spent: the task has no retries
+    the workflow
+        result FAILURE ValueError: no b1 after 0 attempts
     """
 )
 def a_step_that_fails_ends_its_workflow():
-    execute_dynamic_workflow(["scenarios.step1", "scenarios.breaks", "scenarios.step1"], "b")
+    names = ["scenarios.step1", "scenarios.breaks", "scenarios.step1"]
+    watch("the workflow", execute_dynamic_workflow(names, "b").id)
 
 
 @scenario("")
@@ -153,10 +157,13 @@ def a_chain_waits_for_a_step_that_is_tried_again():
         1: failed ValueError: no 1
         result FAILURE ValueError: no 1
         dead retries-spent: the task has no retries
+    the last step
+        result FAILURE ValueError: no 1 after 0 attempts
     """
 )
 def a_chain_whose_first_step_fails():
-    chain(breaks.s(1), adds.s(1), adds.s(2), app=current_app()).delay()
+    sent = chain(breaks.s(1), adds.s(1), adds.s(2), app=current_app()).delay()
+    watch("the last step", sent.id)
 
 
 @scenario(
