@@ -83,7 +83,7 @@ def row_of(
         state=state,
         created_at=now,
         attempts=_attempts(request),
-        task_name=getattr(request, "task", None),
+        task_name=_name(getattr(request, "task", None)),
         result=value if state not in WITH_ERROR else None,
         error_type=error.type if error else None,
         error_message=error.message if error else None,
@@ -91,10 +91,10 @@ def row_of(
         children=children,
         started_at=now if state == "STARTED" else None,
         finished_at=now if state in FINAL else None,
-        parent_id=getattr(request, "parent_id", None),
-        root_id=getattr(request, "root_id", None),
-        group_id=getattr(request, "group", None),
-        worker=getattr(request, "hostname", None),
+        parent_id=_name(getattr(request, "parent_id", None)),
+        root_id=_name(getattr(request, "root_id", None)),
+        group_id=_name(getattr(request, "group", None)),
+        worker=_name(getattr(request, "hostname", None)),
     )
 
 
@@ -140,4 +140,13 @@ def _attempts(request: Any) -> int:
         return 0
     headers = getattr(request, "headers", None) or {}
     laters = headers.get(LATERS) if isinstance(headers, dict) else 0
-    return int(getattr(request, "retries", 0) or 0) + int(laters or 0) + 1
+    return _count(getattr(request, "retries", 0)) + _count(laters) + 1
+
+
+def _count(value: Any) -> int:
+    """A header that another sender wrote may be anything."""
+    return value if isinstance(value, int) and value >= 0 else 0
+
+
+def _name(value: Any) -> str | None:
+    return value if isinstance(value, str) else None
