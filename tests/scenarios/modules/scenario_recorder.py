@@ -18,6 +18,7 @@ from kombu.utils.json import dumps
 from fw_core.attempt.failure import message_of, type_name
 from fw_core.attempt.outcome import GaveUp, RetryIn, Succeeded
 from fw_core.headers import LATERS
+from fw_worker.attempts import tries_of
 from fw_worker.ended import Ended, listening
 
 JOURNAL = "FW_SCENARIO_JOURNAL"
@@ -77,7 +78,6 @@ def recording(write: Callable[[Row], None]) -> Iterator[None]:
             priorities[headers["id"]] = properties["priority"]
 
     def started(sender: Any, task_id: str, args: Any, kwargs: Any, **_: Any) -> None:
-        request = sender.request
         write(
             {
                 "kind": "started",
@@ -85,7 +85,7 @@ def recording(write: Callable[[Row], None]) -> Iterator[None]:
                 "task": sender.name,
                 "args": plain(list(args)),
                 "kwargs": plain(dict(kwargs)),
-                "attempt": (request.retries or 0) + 1,
+                "attempt": tries_of(sender.request).attempt,
             }
         )
 

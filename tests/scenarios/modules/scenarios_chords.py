@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from celery import chain, chord
+from celery import chain, chord, group
 from scenario import scenario, times_run
 from scenario_recorder import watch
 from scenarios_dead_letters import is_dead
 from scenarios_workflows import adds, adds_late, breaks
 
-from fw_core import task_framework
+from fw_core import current_attempt, task_framework
 from fw_core.client import current_app
 from fw_worker.dead_letters.choice import Choice
 from fw_worker.dead_letters.sending_again import replay
@@ -212,3 +212,100 @@ def a_chord_with_a_chain_in_it():
 def a_chord_in_a_chord():
     inner = chord([adds.s(1, 1), adds.s(2, 2)], body=totals.s(), app=current_app())
     chord([inner, adds.s(6, 6)], app=current_app())(totals.s())
+
+
+@task_framework(retries=1, backoff=[0.1], jitter=0)
+def totals_late(numbers: list[int]) -> int:
+    if current_attempt().number == 1:
+        raise ConnectionError("late")
+    return sum(numbers)
+
+
+@scenario(
+    """
+    adds(0, 0)
+        1: succeeded 0
+        result SUCCESS 0
+    adds(1, 1)
+        1: succeeded 2
+        result SUCCESS 2
+    totals_late([0, 2]) after its join
+        1: retry in 0.1 s after ConnectionError: late
+        2: succeeded 2
+        result SUCCESS 2 after 2 attempts
+    """
+)
+def a_chord_whose_body_is_tried_again():
+    chord([adds.s(0, 0), adds.s(1, 1)], app=current_app())(totals_late.s())
+
+
+@task_framework(retries=0)
+def refuses_totals(numbers: list[int]) -> int:
+    raise ValueError(f"no {numbers}")
+
+
+@scenario(
+    """
+    adds(0, 0)
+        1: succeeded 0
+        result SUCCESS 0
+    adds(1, 1)
+        1: succeeded 2
+        result SUCCESS 2
+    refuses_totals([0, 2]) after its join
+        1: failed ValueError: no [0, 2]
+        result FAILURE ValueError: no [0, 2]
+        dead retries-spent: the task has no retries
+    the last step
+        result FAILURE ValueError: no [0, 2] after 0 attempts
+    """
+)
+def a_chord_whose_body_fails():
+    steps = chain(refuses_totals.s(), adds.s(1))
+    sent = chord([adds.s(0, 0), adds.s(1, 1)], app=current_app())(steps)
+    watch("the last step", sent.id)
+
+
+@scenario(
+    """
+    adds(1, 1)
+        1: succeeded 2
+        result SUCCESS 2
+    adds(2, 10) after adds(1, 1)
+        1: succeeded 12
+        result SUCCESS 12
+    adds(2, 20) after adds(1, 1)
+        1: succeeded 22
+        result SUCCESS 22
+    totals([12, 22]) after its join
+        1: succeeded 34
+        result SUCCESS 34
+    adds(34, 1) after totals([12, 22])
+        1: succeeded 35
+        result SUCCESS 35
+    """
+)
+def a_chain_through_a_group():
+    """Celery makes a chord of a group that something follows."""
+    members = group([adds.s(10), adds.s(20)], app=current_app())
+    chain(adds.s(1, 1), members, totals.s(), adds.s(1), app=current_app()).apply_async()
+
+
+@task_framework(ignore_result=True)
+def counts_none(number: int) -> int:
+    return number
+
+
+@scenario(
+    """
+    counts_none(1)
+        1: succeeded 1
+    counts_none(2)
+        1: succeeded 2
+    totals([1, 2]) after its join
+        1: succeeded 3
+        result SUCCESS 3
+    """
+)
+def a_chord_of_members_that_keep_no_result():
+    chord([counts_none.s(1), counts_none.s(2)], app=current_app())(totals.s())

@@ -261,3 +261,58 @@ def an_error_callback():
 )
 def an_error_callback_of_a_call_that_succeeds():
     adds.apply_async((8, 8), link_error=regrets.s())
+
+
+@scenario("")
+def a_group_of_none():
+    group([], app=current_app()).apply_async()
+
+
+@scenario(
+    """
+    adds_late(5, 5)
+        1: retry in 0.1 s after ConnectionError: late
+        2: succeeded 10
+        result SUCCESS 10 after 2 attempts
+    notes(10) after adds_late(5, 5)
+        1: succeeded 'noted 10'
+        result SUCCESS 'noted 10'
+    """
+)
+def a_callback_of_a_call_that_is_tried_again():
+    adds_late.apply_async((5, 5), link=notes.s())
+
+
+@scenario(
+    """
+    adds(1, 1) to mail
+        1: succeeded 2
+        result SUCCESS 2
+    adds(2, 2) after adds(1, 1) to one-by-one delayed
+        1: succeeded 4
+        result SUCCESS 4
+    """
+)
+def the_steps_of_a_chain_may_have_options_of_their_own():
+    first = adds.s(1, 1).set(queue="mail")
+    second = adds.s(2).set(queue="one-by-one", countdown=0.2)
+    chain(first, second, app=current_app()).apply_async()
+
+
+@scenario(
+    """
+    adds(1, 1)
+        1: succeeded 2
+        result SUCCESS 2
+    breaks(2) after adds(1, 1)
+        1: failed ValueError: no 2
+        result FAILURE ValueError: no 2
+        dead retries-spent: the task has no retries
+    regrets('<id>') after breaks(2)
+        1: succeeded 'regretted'
+        result SUCCESS 'regretted'
+    """
+)
+def an_error_callback_of_a_chain():
+    steps = chain(adds.s(1, 1), breaks.s(), app=current_app())
+    steps.apply_async(link_error=regrets.s())
