@@ -69,6 +69,8 @@ class Model:
     """The story of a program."""
 
     blocks: list[str] = field(default_factory=list)
+    seconds: float = 0
+    """All waits together, as they are stated."""
 
     def run(self, part: Part, value: Any, sent: str = "") -> Any:
         """Run a part; returns its value, or None if it failed.
@@ -128,11 +130,14 @@ class Model:
                 break
             if outcome == LATER and laters < MOST_LATERS:
                 laters += 1
-                lines.append(f"{number}: later in {min(LATER_SECONDS, policy.max_delay):g} s")
+                wait = min(LATER_SECONDS, policy.max_delay)
+                self.seconds += wait
+                lines.append(f"{number}: later in {wait:g} s")
                 continue
             if outcome == ERROR and retries < policy.retries:
                 retries += 1
                 wait = policy.wait(retries)
+                self.seconds += wait
                 lines.append(f"{number}: retry in {wait:g} s after ConnectionError: no")
                 continue
             error, dead = _end(outcome, policy)
