@@ -14,12 +14,14 @@ from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
 from celery import Celery
+from celery.local import maybe_evaluate
 from celery.utils.time import maybe_make_aware
 from kombu import Exchange
 from kombu.exceptions import OperationalError
 
 from fw_core.broker.follow_up import is_follow_up
 from fw_core.broker.holding import NoProducer, holder
+from fw_core.broker.own_tasks import OwnTasks, makers
 from fw_core.broker.task import FrameworkTask, WorkerSide, make_task
 from fw_core.broker.topology import Topology
 from fw_core.call.due import due_at
@@ -45,11 +47,13 @@ class App(Celery):  # type: ignore[misc]
 
     amqp_cls = "fw_core.broker.amqp:FrameworkAMQP"
     task_cls = FrameworkTask
+    registry_cls = OwnTasks
 
     settings: Settings
     topology: Topology
     broker_url: str
     registry: Mapping[str, TaskHandle[..., Any]]
+    finalized: bool
     is_by_default: bool = False  # made from this process's settings, because a call needed an app
     result_clock: Any = None  # how its results wait, where a test has its own time
     draw: Callable[[], float] = staticmethod(random.random)  # the jitter of retries' waits
@@ -74,6 +78,7 @@ class App(Celery):  # type: ignore[misc]
         self._clock = clock
         self._result_backend = result_backend
         self._making = threading.RLock()
+        self._celerys: list[Callable[[App], object]] = []
         super().__init__(
             "fw",
             set_as_current=False,
@@ -85,6 +90,8 @@ class App(Celery):  # type: ignore[misc]
     def renew_after_fork(self) -> None:
         """In a child: another thread of the parent may have held the lock."""
         self._making = threading.RLock()
+        if self._tasks.make_the_rest is not None:  # it may have been at that just then
+            self._celerys = self._tasks.begin_again()
 
     def now(self) -> datetime:
         """The time, which a test may have set."""
@@ -126,6 +133,36 @@ class App(Celery):  # type: ignore[misc]
             self.check_queue(handle.spec.queue, user=f"Task {handle.spec.name!r}")
             self._tasks.pop(handle.spec.name, None)
             return make_task(self, handle, self._worker_side)
+
+    def finalize(self, auto: bool = False) -> None:
+        """Make the app ready, as Celery does, but for its own tasks: they wait to be asked for.
+
+        Args:
+            auto: Not asked for: refused, because :func:`create_app` does it.
+        """
+        with self._finalize_mutex:
+            if self.finalized:
+                return
+            if auto:
+                raise RuntimeError("the app is used before create_app() has made it ready")
+            self.finalized = True
+            self._celerys, others = makers()
+            for make in others:
+                make(self)
+            while self._pending:
+                maybe_evaluate(self._pending.popleft())
+            self._tasks.bind_to(self)
+            self._tasks.make_the_rest = self._make_celerys
+            self.on_after_finalize.send(sender=self)
+
+    def _make_celerys(self) -> None:
+        with self._making:
+            left, self._celerys = self._celerys, []
+            if not left:  # making one looks for others
+                return
+            for make in left:
+                make(self)
+            self._tasks.make_the_rest = None
 
     def make_tasks(self) -> None:
         """Make the Celery tasks of all that is declared.
