@@ -22,6 +22,7 @@ from celery.worker import state as worker_state
 from fw_core.broker.app import App
 from fw_core.broker.local import Store
 from fw_testing.isolation import Isolation
+from fw_testing.same_code import code_copied_once
 from fw_worker.consumer import WorkerConsumer
 from fw_worker.time_limit import Killed
 
@@ -65,7 +66,7 @@ class DeterministicWorker:
         message.accept = {"application/json", "json"}
         handle = self._app.registry.get(message.headers.get("task"))
         function = None if handle is None else handle.spec.function
-        with self._isolation.attempt(function), self._as_worker():
+        with self._isolation.attempt(function), self._as_worker(), code_copied_once():
             self._on_message(message)
         return str(message.headers.get("id") or "")
 
