@@ -9,13 +9,13 @@ from unittest import mock
 
 from scenario import Scenario, declare_tasks
 from scenario_recorder import Row, playing, recording
-from scenario_story import started_in_order
+from scenario_story import started_in_order, story
 
 from fw_core import TASK_REGISTRY
 from fw_testing.bench import bench
 from fw_testing.worker import ProcessDied
 
-from .recorded import Recorded, by_scenario, dead_letters, told
+from .recorded import Recorded, by_scenario, dead_letters, results_of
 
 
 def play(scenario: Scenario) -> Recorded:
@@ -36,8 +36,9 @@ def play(scenario: Scenario) -> Recorded:
             own, owners = by_scenario(rows, [scenario.name])
             nobodys = {row["task"] for row in own.pop("", ())}
             assert not nobodys, f"calls that nobody sent: {nobodys}"
-            letters = dead_letters(world.app)
-            return Recorded(told(rows, world.app, letters, owners), tuple(started_in_order(rows)))
+            results = results_of(world.app, rows, owners)
+            told = story(rows, results, dead_letters(world.app))
+            return Recorded(told, tuple(started_in_order(rows)))
 
 
 def processes_can_die() -> AbstractContextManager[Any]:

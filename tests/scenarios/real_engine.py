@@ -12,14 +12,15 @@ from pathlib import Path
 
 from scenario import Condition, Scenario, declare_tasks, modules
 from scenario_recorder import JOURNAL, append_to, playing, recording
-from scenario_story import difference, started_in_order
+from scenario_story import difference, started_in_order, story
 
 from fw_core import TASK_REGISTRY, client
 from fw_core.broker.app import App
+from fw_core.results.rows import ResultRow
 from fw_core.settings import Settings
 from fw_testing.live_worker import LiveWorker, start_worker
 
-from .recorded import Recorded, by_scenario, dead_letters, letters_by_scenario, told
+from .recorded import Recorded, by_scenario, dead_letters, letters_by_scenario, results_of
 
 SLOTS = 4
 """Attempts at a time."""
@@ -109,20 +110,25 @@ class Stage:
             time.sleep(0.1)
 
     def _look(self, scenarios: dict[str, Scenario], plays: _Plays) -> dict[str, Recorded]:
-        rows = [json.loads(line) for line in self.journal.read_text().splitlines()]
+        complete, _, _ = self.journal.read_text().rpartition("\n")
+        rows = [json.loads(line) for line in complete.splitlines()]
         own, owners = by_scenario(rows, scenarios)
         letters = letters_by_scenario(dead_letters(self.app), owners)
-        ids: dict[str, list[str]] = {}
-        for id_, name in owners.items():
-            ids.setdefault(name, []).append(id_)
-        return {
-            name: Recorded(
-                told(own.get(name, []), self.app, letters.get(name, []), ids.get(name, []))
-                + plays.broken.get(name, ""),
-                tuple(started_in_order(own.get(name, []))),
+        results: dict[str, dict[str, ResultRow]] = {}
+        for id_, result in results_of(self.app, rows, owners).items():
+            results.setdefault(owners.get(id_, ""), {})[id_] = result
+        recorded: dict[str, Recorded] = {}
+        for name in [*scenarios, ""]:  # nobody's: must stay empty
+            mine = own.get(name, [])
+            told = story(
+                mine,
+                results.get(name, {}),
+                letters.get(name, []),
+                prefix=self.app.topology.prefix,
             )
-            for name in [*scenarios, ""]  # nobody's: must stay empty
-        }
+            started = tuple(started_in_order(mine))
+            recorded[name] = Recorded(told + plays.broken.get(name, ""), started)
+        return recorded
 
 
 class _Plays:

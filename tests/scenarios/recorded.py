@@ -8,10 +8,10 @@ from dataclasses import dataclass
 from typing import Any
 
 from scenario_recorder import Row
-from scenario_story import story
 
 from fw_core.broker.app import App
 from fw_core.errors import ResultStoreError
+from fw_core.results.rows import ResultRow
 from fw_worker.dead_letters import table
 from fw_worker.dead_letters.letter import DeadLetter, State
 from fw_worker.dead_letters.table import Filter
@@ -45,12 +45,10 @@ def dead_letters(app: App) -> list[DeadLetter]:
     return found[::-1]
 
 
-def told(
-    rows: Sequence[Row], app: App, letters: Iterable[DeadLetter], ids: Iterable[str] = ()
-) -> str:
-    """The events of one scenario, with what is stored of its calls."""
-    known = {row["id"] for row in rows} | set(ids)
-    return story(rows, app.backend.load(known), letters, prefix=app.topology.prefix)
+def results_of(app: App, rows: Sequence[Row], ids: Iterable[str] = ()) -> dict[str, ResultRow]:
+    """What is stored of the calls in some rows, and of others."""
+    found: dict[str, ResultRow] = app.backend.load({row["id"] for row in rows} | set(ids))
+    return found
 
 
 def by_scenario(

@@ -11,13 +11,13 @@ from celery import chain, chord, group
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from scenario_recorder import Row, recording
-from scenario_story import difference
+from scenario_story import difference, story
 
 from fw_core import GiveUp, RetryLater, task_framework
 from fw_testing.bench import bench
 
 from . import reference_model
-from .recorded import dead_letters, told
+from .recorded import dead_letters, results_of
 from .reference_model import (
     ERROR,
     GIVE_UP,
@@ -124,7 +124,7 @@ def _play(program: Part) -> tuple[str, float]:
         _signature(program, 1).apply_async()
         world.rest()
         took = world.clock.timestamp() - began
-        return told(rows, world.app, dead_letters(world.app)), took
+        return story(rows, results_of(world.app, rows), dead_letters(world.app)), took
 
 
 def _signature(part: Part, *args: int) -> Any:
