@@ -50,6 +50,15 @@ def test_it_moves_to_a_moment_in_any_zone(fw_broker: FakeBroker, fw_clock: Virtu
     assert len(fw_broker.drain()) == 1
 
 
+def test_the_process_is_frozen_where_the_clock_stands(fw_clock: VirtualClock) -> None:
+    """Inside of the block, and it goes on with the clock."""
+    with fw_clock.freeze("2026-12-31 23:59Z"):
+        assert datetime.now(UTC) == NEW_YEAR
+        fw_clock.advance(60)
+        assert (time.time(), datetime.now(UTC).year) == (fw_clock.timestamp(), 2027)
+    assert datetime.now(UTC) != fw_clock.now()
+
+
 def test_it_never_moves_back(fw_clock: VirtualClock) -> None:
     """Nothing would be due that was."""
     with pytest.raises(ValueError, match="forward"):

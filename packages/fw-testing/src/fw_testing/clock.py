@@ -17,7 +17,8 @@ class VirtualClock:
 
     It starts at noon of the first of January 2026 (UTC), or where
     ``@pytest.mark.fw_clock(start=...)`` says. A task's own ``datetime.now()`` follows it with
-    ``move_datetime=True``, its ``time.sleep()`` moves it with ``move_sleep=True``.
+    ``move_datetime=True`` and inside of :meth:`freeze`, its ``time.sleep()`` moves it with
+    ``move_sleep=True``.
     """
 
     def __init__(self, start: datetime | str | None = None) -> None:
@@ -61,6 +62,24 @@ class VirtualClock:
         if moment < self._now:
             raise ValueError(f"time only moves forward, from {self._now} to {moment} is back")
         return self._go(moment)
+
+    @contextmanager
+    def freeze(self, when: datetime | str | None = None) -> Iterator[VirtualClock]:
+        """Let ``datetime.now()`` and ``time.time()`` stand where this clock stands, in the block.
+
+        Args:
+            when: Move the clock there first; like :meth:`move_to`.
+
+        Raises:
+            NoTimeMachine: time-machine is not installed.
+            ValueError: it would move back, or the moment has no time zone.
+        """
+        from fw_testing.moved_time import datetime_moved
+
+        if when is not None:
+            self.move_to(when)
+        with datetime_moved(self):
+            yield self
 
     @contextmanager
     def followed(self, follower: Callable[[datetime], None]) -> Iterator[None]:
