@@ -295,3 +295,16 @@ def test_the_deepest_mount_decides(directory: str, kind: str | None, tmp_path: P
     )
 
     assert network_filesystem(Path(directory), mounts=mounts) == kind
+
+
+def test_stores_in_memory_start_empty_and_share_nothing():
+    first, second = Store(name="first"), Store(name="second")
+    first.declare_queue("work")
+    first.publish(draft(), key="work")
+
+    assert second.queues() == []
+    assert [queue.name for queue in first.queues()] == ["work"]
+    assert Store(name="third").queues() == []
+    assert all(store.has_exchange("amq.topic") for store in (first, second))
+    first.close()
+    second.close()

@@ -6,6 +6,7 @@ several connections would do against each other.
 
 from __future__ import annotations
 
+import atexit
 import ctypes
 import os
 import sqlite3
@@ -13,6 +14,7 @@ import threading
 import weakref
 from collections.abc import Generator
 from contextlib import contextmanager
+from functools import cache
 from pathlib import Path
 
 from fw_core.broker.local import location, schema
@@ -107,7 +109,8 @@ class Database:
     def _open(self) -> sqlite3.Connection:
         if self.path is None:
             connection = _connect(":memory:")
-            schema.install(connection)
+            with _registry:
+                _empty_store().backup(connection)
             return connection
         location.prepare(self.path)
         self._locks = lock_file(self.path.with_name(self.path.name + ".locks"))
@@ -170,6 +173,18 @@ def _connect(target: str) -> sqlite3.Connection:
         check_same_thread=False,
         cached_statements=256,
     )
+
+
+@cache
+def _empty_store() -> sqlite3.Connection:
+    """An empty store in memory: copying it takes a fifth of the time of making the tables.
+
+    A forked child may go on with it: it has no file, and nobody uses it at the moment of a fork.
+    """
+    connection = _connect(":memory:")
+    schema.install(connection)
+    atexit.register(connection.close)
+    return connection
 
 
 _databases: weakref.WeakSet[Database] = weakref.WeakSet()
