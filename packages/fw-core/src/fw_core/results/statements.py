@@ -11,11 +11,13 @@ from collections.abc import Iterable
 from functools import cache
 from typing import Any
 
-from sqlalchemy import ColumnElement, Connection, case, delete, func, select
+from sqlalchemy import ColumnElement, Connection, bindparam, case, delete, func, select
 from sqlalchemy.dialects import postgresql, sqlite
 
 from fw_core.database.tables import groups, results
 from fw_core.results.rows import FAILURES, SUCCESS, ResultRow, decode
+
+_LOAD_ONE = select(results).where(results.c.task_id == bindparam("id"))
 
 
 def store(connection: Connection, row: ResultRow) -> None:
@@ -25,7 +27,11 @@ def store(connection: Connection, row: ResultRow) -> None:
 
 def load(connection: Connection, task_ids: Iterable[str]) -> dict[str, ResultRow]:
     """Read the rows of several tasks at once; those without a row are left out."""
-    found = connection.execute(select(results).where(results.c.task_id.in_(list(task_ids))))
+    ids = list(task_ids)
+    if len(ids) == 1:  # most are: one statement, made once
+        found = connection.execute(_LOAD_ONE, {"id": ids[0]})
+    else:
+        found = connection.execute(select(results).where(results.c.task_id.in_(ids)))
     return {row["task_id"]: ResultRow(**row) for row in found.mappings()}
 
 
