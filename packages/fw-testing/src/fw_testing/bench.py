@@ -282,7 +282,7 @@ def _empty_results(app: App) -> None:
     from fw_core.database.tables import metadata
 
     def empty(connection: Any) -> None:
-        for table in metadata.tables.values():
-            connection.execute(table.delete())
+        for name in metadata.tables:
+            connection.exec_driver_sql(f'DELETE FROM "{name}"')  # noqa: S608 - fw's own names
 
     app.backend.database.transaction(empty, timeout=1)

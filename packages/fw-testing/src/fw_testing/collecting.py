@@ -75,17 +75,19 @@ class Collecting:
         """
         if self._is_busy or not (by_hand or self._app.settings.collect_dead_letters):
             return
-        self._store.advance()
-        counts = [self._store.size(name)[0] for name in self._queues]
-        if not any(counts):
+        counts = self._store.ready_counts(self._queues)
+        if not counts:
             return
         self._is_busy = True
         try:
             # What is left goes back to its queue when the channel closes.
             with self._connection.channel() as channel:
                 dead, outcomes = (
-                    [channel.message_to_python(channel.basic_get(name)) for _ in range(count)]
-                    for name, count in zip(self._queues, counts, strict=True)
+                    [
+                        channel.message_to_python(channel.basic_get(name))
+                        for _ in range(counts.get(name, 0))
+                    ]
+                    for name in self._queues
                 )
                 app = self._own_app if outcomes or not all(map(_is_settled, dead)) else self._app
                 _ = self._app.backend.database  # used from now on: to be read, and emptied

@@ -151,3 +151,19 @@ def test_ten_thousand_years_are_no_problem(store: Store):
     store.publish(draft(headers={"eta": "9999-12-31T23:59:59+00:00"}), key="work")
 
     assert store.next_due() == 253402300799.0
+
+
+def test_ready_counts_leave_out_what_is_delayed_and_other_queues(
+    store: Store, owner: int, clock: Clock
+):
+    store.declare_queue("other")
+    assert store.ready_counts(["work", "other"]) == {}
+    for number in range(3):
+        store.publish(draft(number), key="work")
+    store.publish(later(clock, 60), key="work")
+    store.publish(draft(), key="other")
+    store.claim(owner, "work")
+
+    assert store.ready_counts(["work"]) == {"work": 2}
+    clock.move(60)
+    assert store.ready_counts(["work", "other", "none"]) == {"work": 3, "other": 1}

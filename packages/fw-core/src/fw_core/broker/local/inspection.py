@@ -89,6 +89,18 @@ def first_ready(db: sqlite3.Connection, *, besides: Collection[str]) -> str | No
     return None if row is None else str(row[0])
 
 
+def ready_counts(db: sqlite3.Connection, queues: Collection[str]) -> dict[str, int]:
+    """Return how many messages are ready in those of ``queues`` that have any."""
+    marks = ", ".join("?" * len(queues))
+    return dict(
+        db.execute(
+            f"SELECT name, count(*) FROM queue JOIN message ON message.queue = queue.id "
+            f"AND state = {READY} WHERE name IN ({marks}) GROUP BY name",
+            tuple(queues),
+        ).fetchall()
+    )
+
+
 def ready_count(db: sqlite3.Connection, queue: int) -> int:
     """Return how many messages of the queue are ready."""
     [count] = db.execute(

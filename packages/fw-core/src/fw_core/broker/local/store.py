@@ -330,6 +330,12 @@ class Store:
             found = topology.queue_id(db, queue)
             return inspection.ready_count(db, found), inspection.listener_count(db, found)
 
+    def ready_counts(self, queues: Collection[str]) -> dict[str, int]:
+        """Return how many messages are ready now in those of ``queues`` that have any."""
+        self.advance()
+        with self._database.reading() as db:
+            return inspection.ready_counts(db, queues)
+
     def purge(self, queue: str) -> int:
         """Remove the ready messages of the queue; return how many there were.
 
