@@ -168,7 +168,7 @@ def tests(session: nox.Session) -> None:
             _pytest(session, UNTRACED)
         _report_coverage(session)
     else:
-        _pytest(session, "-m", "not fw_services", "tests/unit", "packages")
+        _pytest(session, "-n", "2", "-m", "not fw_services", "tests/unit", "packages")
 
 
 @nox.session(python=OLDEST)
