@@ -165,7 +165,7 @@ def test_what_python_itself_ends_with_is_a_failure_where_a_body_raises_it(attemp
         signal.signal(signal.SIGINT, before)
 
 
-def test_ctrl_c_in_a_test_run_ends_the_test_run(attempt_of):
+def test_ctrl_c_in_a_test_run_ends_the_test_run(attempt_of, at_the_keyboard):
     """Python's own handler raised it, in the main thread: there is somebody at the keyboard."""
 
     def is_interrupted() -> None:

@@ -84,7 +84,9 @@ def test_a_retry_waits_in_virtual_time_only(fw_broker: FakeBroker) -> None:
     assert (last.attempt, last.outcome) == (2, "failed")
 
 
-def test_ctrl_c_in_a_task_ends_the_test_and_not_the_attempt(fw_broker: FakeBroker) -> None:
+def test_ctrl_c_in_a_task_ends_the_test_and_not_the_attempt(
+    fw_broker: FakeBroker, at_the_keyboard: None
+) -> None:
     """Whoever stops a run of tests is not told that a task has failed."""
 
     @task_framework

@@ -45,8 +45,13 @@ def test_an_app_made_by_hand_does_not_reach_its_broker(fw_broker: FakeBroker) ->
 
 
 @pytest.fixture
-def not_shared() -> Iterator[None]:
-    """Celery gives a shared task to each app that comes later, also to those of other tests."""
+def not_shared(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    """Celery gives a shared task to each app that comes later, also to those of other tests.
+
+    And it runs a shared task by whatever app is the current one, also by that of an earlier test.
+    """
+    monkeypatch.setattr(_state._tls, "current_app", None)
+    monkeypatch.setattr(_state, "default_app", None)
     before = set(_state._on_app_finalizers)
     yield
     _state._on_app_finalizers.intersection_update(before)

@@ -35,7 +35,9 @@ class FakeTask:
     def __init__(self, now: datetime = NOON) -> None:
         self.spec = SimpleNamespace(policy=RetryPolicy(backoff=3, jitter=0))
         self.app = SimpleNamespace(
-            now=lambda: now, settings=SimpleNamespace(retry_after_limit=3600)
+            now=lambda: now,
+            settings=SimpleNamespace(retry_after_limit=3600),
+            draw=lambda: 0.5,
         )
 
 
