@@ -9,7 +9,13 @@ import pytest
 from celery import chord
 
 import fw_testing
-from fw_core import TaskFailed, execute_dynamic_workflow, register_task, task_framework
+from fw_core import (
+    GiveUp,
+    TaskFailed,
+    execute_dynamic_workflow,
+    register_task,
+    task_framework,
+)
 from fw_testing import Eager
 
 pytest_plugins = ["pytester"]
@@ -155,3 +161,17 @@ def test_the_fixtures_need_no_import(pytester: pytest.Pytester) -> None:
         """
     )
     pytester.runpytest_subprocess("-p", "no:randomly").assert_outcomes(passed=2)
+
+
+def test_a_failure_is_told_once_and_by_fw(
+    fw_eager: Eager, caplog: pytest.LogCaptureFixture
+) -> None:
+    """Celery's tracer would add that it was unexpected."""
+
+    @task_framework(retries=0)
+    def work() -> None:
+        raise GiveUp("no such order")
+
+    with pytest.raises(TaskFailed, match=r"Fix: print\(error.traceback\)"):
+        work.delay().get()
+    assert [record.name for record in caplog.records] == ["fw.task"]

@@ -189,6 +189,14 @@ def test_a_failure_shows_what_the_task_did(shop) -> None:
     )
 
 
+def test_a_test_that_asks_for_both_fakes_is_told_to_choose(shop) -> None:
+    """Which of them a call would go to was the order of the arguments."""
+    shop.makepyfile(test_both="def test_both(fw_eager, fw_broker): ...")
+    result = shop.runpytest_subprocess("-p", "no:randomly")
+    result.assert_outcomes(errors=1)
+    result.stdout.fnmatch_lines(["Fix: keep one of them."])
+
+
 def test_the_fixtures_are_listed_with_what_they_do(shop) -> None:
     """``pytest --fixtures`` and ``pytest --markers`` are a junior's first reference."""
     shown = shop.runpytest_subprocess("--fixtures").stdout

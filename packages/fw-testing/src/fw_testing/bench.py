@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+import logging
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 from datetime import datetime
@@ -224,6 +225,7 @@ def bench(
     name = f"bench-{next(_names)}"
     with ExitStack() as stack:
         stack.enter_context(isolation.closed())
+        stack.enter_context(_without_celerys_lines())
         if move_datetime:
             stack.enter_context(datetime_moved(clock))
         stack.enter_context(TASK_REGISTRY.scoped())
@@ -269,6 +271,21 @@ def bench(
             signal.connect(receiver, weak=False)
             stack.callback(signal.disconnect, receiver)
         yield world
+
+
+@contextmanager
+def _without_celerys_lines() -> Iterator[None]:
+    """Leave out what Celery logs of each failure, as a worker does: the attempt's line says it."""
+    tracer = logging.getLogger("celery.app.trace")
+
+    def drop(record: logging.LogRecord) -> bool:
+        return False
+
+    tracer.addFilter(drop)
+    try:
+        yield
+    finally:
+        tracer.removeFilter(drop)
 
 
 def _no_jitter() -> float:

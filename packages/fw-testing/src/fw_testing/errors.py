@@ -52,7 +52,8 @@ class NotSentAssertion(FrameworkError, AssertionError):  # noqa: N818 - reads as
             f"fw_broker.drain(), if one of the {waiting} that wait is to send it; "
             "else send it, or correct what the test expects."
             if waiting
-            else "send it, or correct what the test expects.",
+            else "send it with task.delay(...), for a plain call runs the function and sends "
+            "nothing; or correct what the test expects.",
         )
 
 
@@ -224,7 +225,7 @@ class NoTimeMachine(FrameworkError, ImportError):  # noqa: N818 - reads as what 
 
     def __init__(self) -> None:
         super().__init__(
-            "move_datetime=True needs time-machine, which is not installed.",
+            "To move datetime.now() needs time-machine, which is not installed.",
             "Without it only fw's own clock moves; datetime.now() stays the real one.",
             "pip install 'fw-testing[time]'",
         )

@@ -46,6 +46,7 @@ MARKS = {
 @pytest.fixture
 def fw_eager(request: pytest.FixtureRequest) -> Iterator[Eager]:
     """Calls run at once through the real path; retries run in virtual time."""
+    _refuse_both(request)
     from fw_testing.eager_mode import eager
 
     with eager(**_clock_options(request)) as mode:
@@ -55,6 +56,7 @@ def fw_eager(request: pytest.FixtureRequest) -> Iterator[Eager]:
 @pytest.fixture
 def fw_broker(request: pytest.FixtureRequest) -> Iterator[FakeBroker]:
     """Calls wait until the test runs them: run_next(), drain(), advance(seconds)."""
+    _refuse_both(request)
     from fw_testing.fake import fake_broker
 
     with fake_broker(**_clock_options(request)) as broker:
@@ -90,6 +92,15 @@ def pytest_configure(config: pytest.Config) -> None:
     stack = ExitStack()
     stack.enter_context(guard.standing())
     config.add_cleanup(stack.close)
+
+
+def _refuse_both(request: pytest.FixtureRequest) -> None:
+    if {"fw_eager", "fw_broker"} <= set(request.fixturenames):
+        pytest.fail(
+            "This test asks for fw_eager and for fw_broker: one runs a call at once, with the "
+            "other it waits.\nFix: keep one of them.",
+            pytrace=False,
+        )
 
 
 def _clock_options(request: pytest.FixtureRequest) -> dict[str, Any]:

@@ -28,6 +28,7 @@ class TaskFailed(ResultError):  # noqa: N818 - the contract's name: it reads as 
         error_message: str,
         traceback: str,
         attempts: int,
+        fix: str = "",
     ) -> None:
         self.task = task
         self.task_id = task_id
@@ -40,7 +41,7 @@ class TaskFailed(ResultError):  # noqa: N818 - the contract's name: it reads as 
             f"{task or 'The task'} ({task_id}) ran {times} and failed: "
             f"{error_type}: {error_message}",
             "It is kept with its error; its traceback is in the attribute 'traceback'.",
-            f"fw result {task_id} shows all that is known of it.",
+            fix or f"fw result {task_id} shows all that is known of it.",
         )
 
 

@@ -18,6 +18,11 @@ T = TypeVar("T")
 _FAILED = frozenset({"FAILURE", "REVOKED"})
 _ENDED = _FAILED | {"SUCCESS"}
 
+_FIX_IN_A_TEST = (
+    "print(error.traceback) shows where; a failure that the test expects is what "
+    "pytest.raises(TaskFailed) and assert_dead(task, error=...) are for."
+)
+
 
 class TaskResult(Generic[R]):
     """What became of one call. Reading costs one statement; nothing is read before it is asked.
@@ -169,6 +174,7 @@ class TaskResult(Generic[R]):
                 error_message=error.message,
                 traceback=error.traceback,
                 attempts=_attempts_of(meta),
+                fix=_FIX_IN_A_TEST if self._clock.advice else "",
             )
         value: R = meta["result"]
         return self._decode(value) if self._decode is not None else value

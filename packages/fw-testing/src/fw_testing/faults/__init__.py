@@ -35,14 +35,9 @@ class Fault:
         """To how many calls it has happened so far."""
         return len(self.occurrences)
 
-    def check_happened(self) -> None:
-        """Make sure that it has happened.
-
-        Raises:
-            AssertionError: it has not; it says what would make it happen.
-        """
-        if not self.calls:
-            raise UnusedFault(name=self.name)
+    def missed(self) -> str:
+        """What to say if it has not happened; empty if it has."""
+        return "" if self.calls else str(UnusedFault(name=self.name))
 
 
 @contextmanager
@@ -59,7 +54,8 @@ def fault(name: str, *, lasting: bool = False) -> Iterator[Fault]:
     """
     with put_in(name, lasting=lasting, occurrences=InMemory()) as it:
         yield it
-    it.check_happened()
+    if not it.calls:
+        raise UnusedFault(name=name)
 
 
 @contextmanager

@@ -54,8 +54,8 @@ _HOW: Final = {
     "crash_before_run": _RUN,
     "crash_after_run": _RUN,
     "slow": _RUN,
-    "publish_fails": "let the task do what makes a worker send: fail and be retried, or be"
-    " followed by a next step.",
+    "publish_fails": 'name the faults that apply, @pytest.mark.faults("redelivered", ...): this'
+    " one touches what is retried, fails for good, or is followed by a next step.",
     "broker_down": _SEND,
     "database_down": "run a task that keeps its result (ignore_result=False) under the fault.",
 }
