@@ -146,3 +146,15 @@ def stubborn(path: str) -> None:
             time.sleep(60)
         except BaseException:
             continue
+
+
+@task_framework
+def large(size: int) -> str:
+    """Return that many characters."""
+    return "x" * size
+
+
+@task_framework
+def counts(data: str | list[str]) -> int:
+    """Return how many there are."""
+    return len(data)

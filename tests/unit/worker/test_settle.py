@@ -8,7 +8,7 @@ from contextlib import contextmanager
 from typing import Any
 
 import pytest
-from celery import chain, chord, signals
+from celery import chain, chord, group, signals
 from celery.exceptions import Reject
 from celery.worker import state
 from kombu.message import Message
@@ -633,3 +633,303 @@ def test_a_message_that_runs_here_and_comes_again_ends_with_its_first_run(fw_bro
 
     assert runs == [True]
     assert acknowledged == ["the second"]
+
+
+# What the broker never takes
+
+
+TOO_LARGE = "message size 17825794 is larger than configured max size 16777216"
+
+
+@contextmanager
+def broker_that_never_takes(refuses: Callable[[Letter], bool]) -> Iterator[list[str]]:
+    """Refuse for ever what is too large; count the tries."""
+    tries: list[str] = []
+
+    def too_large(letter: Letter) -> bool:
+        if refuses(letter):
+            tries.append(str(letter.headers["id"]))
+            raise Unconfirmed(TOO_LARGE, maybe=False, fix="store the data.", is_final=True)
+        return False
+
+    with broker_refusing(too_large):
+        yield tries
+
+
+def is_of(*names: str) -> Callable[[Letter], bool]:
+    return lambda letter: letter.is_call and letter.headers["task"].rpartition(".")[2] in names
+
+
+@pytest.mark.parametrize("ignore_result", [False, True])
+def test_a_step_that_the_broker_never_takes_fails_and_the_one_before_it_has_succeeded(
+    fw_broker, runs, caplog, ignore_result
+):
+    """It would come round for ever, and hold a worker's place."""
+
+    @register_task("first")
+    def first(data: str) -> str:
+        runs.append("first")
+        return data
+
+    @register_task("second")
+    def second(data: str) -> str:
+        raise AssertionError("it was sent")
+
+    @register_task("third")
+    def third(data: str) -> str:
+        raise AssertionError("it was sent")
+
+    @task_framework
+    def told(task_id: str) -> None:
+        runs.append(task_id)
+
+    steps = [first.s("x").set(ignore_result=ignore_result), second.s(), third.s()]
+    steps[1].link_error(told.s())
+    last = chain(*steps).apply_async()
+    with broker_that_never_takes(is_of("second")) as tries:
+        fw_broker.drain()
+
+    state = "PENDING" if ignore_result else "SUCCESS"  # what keeps no result has no row
+    assert first.result(last.parent.parent.id).state == state
+    assert runs == ["first", last.parent.id]
+    assert tries == [last.parent.id]
+    assert not fw_broker.waiting
+    assert not fw_broker.dead
+    for failed in (second.result(last.parent.id), third.result(last.id)):
+        assert failed.state == "FAILURE"
+        assert failed.error.type == "fw_core.NeverSent"
+        assert "second was not run" in failed.error.message
+        assert TOO_LARGE in failed.error.message
+        assert failed.error.message.endswith("Fix: store the data.")
+    [line] = [each for each in caplog.records if each.levelname == "ERROR"]
+    assert TOO_LARGE in line.getMessage()
+
+
+def test_what_the_broker_may_take_later_is_still_insisted_on(fw_broker, runs):
+    @task_framework
+    def first() -> str:
+        return "data"
+
+    @task_framework
+    def second(data: str) -> str:
+        return data
+
+    sent = chain(first.s(), second.s()).apply_async()
+    with broker_refusing(
+        lambda letter: is_of("second")(letter) and not runs.append(1) and len(runs) < 4
+    ):
+        fw_broker.drain()
+
+    assert len(runs) == 4
+    assert second.result(sent.id).get(timeout=0) == "data"
+
+
+def test_a_callback_that_the_broker_never_takes_fails_and_the_next_step_is_sent(fw_broker):
+    @task_framework
+    def first() -> str:
+        return "data"
+
+    @task_framework
+    def second(data: str) -> str:
+        return data
+
+    @task_framework
+    def after(data: str) -> None: ...
+
+    sent = chain(first.s().set(link=after.s().set(task_id="after")), second.s()).apply_async()
+    with broker_that_never_takes(is_of("after")):
+        fw_broker.drain()
+
+    assert after.result("after").state == "FAILURE"
+    assert second.result(sent.id).get(timeout=0) == "data"
+
+
+def test_the_body_of_a_join_that_the_broker_never_takes_fails(fw_broker, runs, caplog):
+    """The collected results can be too large where each of them is not."""
+
+    @task_framework
+    def member(number: int) -> int:
+        return number
+
+    @task_framework
+    def total(numbers: list[int]) -> int:
+        return sum(numbers)
+
+    @task_framework
+    def after(number: int) -> None: ...
+
+    @task_framework
+    def told(task_id: str) -> None:
+        runs.append(task_id)
+
+    body = total.s().on_error(told.s())
+    last = chain(chord([member.s(1), member.s(2)], body), after.s()).apply_async()
+    with broker_that_never_takes(is_of("total")) as tries:
+        fw_broker.drain()
+
+    [body_id] = set(tries)
+    assert len(tries) == 1
+    assert runs == [body_id]
+    assert not fw_broker.waiting
+    for failed in (total.result(body_id), after.result(last.id)):
+        assert failed.state == "FAILURE"
+        assert failed.error.message.endswith("Fix: store the data.")
+    assert TOO_LARGE in caplog.text
+
+
+def test_a_member_that_the_broker_never_takes_fails_the_join_that_waits_for_it(fw_broker):
+    """It is the second step of a chain that is a member."""
+
+    @task_framework
+    def member() -> int:
+        return 1
+
+    @task_framework
+    def large(number: int) -> int:
+        return number
+
+    @task_framework
+    def total(numbers: list[int]) -> int:
+        return sum(numbers)
+
+    result = chord([chain(member.s(), large.s()), member.s()])(total.s())
+    with broker_that_never_takes(is_of("large")):
+        fw_broker.drain()
+
+    failed = total.result(result.id)
+    assert failed.state == "FAILURE"
+    assert failed.error.type == "fw_core.JoinFailed"
+    assert "large was not run" in failed.error.message
+
+
+@pytest.mark.parametrize("step", ["group", "chord"])
+def test_all_of_a_group_or_chord_that_the_broker_never_takes_fail(fw_broker, step):
+    @task_framework
+    def first() -> str:
+        return "data"
+
+    @task_framework
+    def large(data: str) -> str:
+        return data
+
+    @task_framework
+    def total(data: list[str]) -> str:
+        return data[0]
+
+    members = group(large.s(), large.s())
+    following = members if step == "group" else chord(members, total.s())
+    result = chain(first.s(), following).apply_async()
+    with broker_that_never_takes(is_of("large")):
+        fw_broker.drain()
+
+    waited_for = result.results if step == "group" else [result]
+    assert [each.state for each in waited_for] == ["FAILURE"] * len(waited_for)
+    assert not fw_broker.waiting
+
+
+def test_members_of_a_group_that_were_sent_are_not_failed(fw_broker):
+    @task_framework
+    def first() -> str:
+        return "data"
+
+    @task_framework
+    def small(data: str) -> str:
+        return data
+
+    @task_framework
+    def large(data: str) -> str:
+        return data
+
+    sent = chain(first.s(), group(small.s(), large.s())).apply_async()
+    with broker_that_never_takes(is_of("large")):
+        fw_broker.run_next()
+    assert [each.state for each in sent.results] == ["PENDING", "FAILURE"]
+
+    fw_broker.drain()
+    assert [each.state for each in sent.results] == ["SUCCESS", "FAILURE"]
+
+
+def test_the_failure_of_what_is_never_sent_waits_for_the_database(fw_broker, runs):
+    @task_framework
+    def first() -> str:
+        runs.append(1)
+        return "data"
+
+    @task_framework
+    def second(data: str) -> str:
+        return data
+
+    sent = chain(first.s(), second.s(), second.s()).apply_async()
+    with database_away(), broker_that_never_takes(is_of("second")):
+        fw_broker.drain()
+        kept = queued("fw.outcomes")
+    assert not fw_broker.waiting
+    for message in kept:
+        outcomes.store(current_app(), outcomes.KeptOutcome.from_body(message.body))
+
+    assert runs == [1]
+    assert second.result(sent.parent.id).state == "FAILURE"
+    assert second.result(sent.id).state == "FAILURE"
+
+
+def test_an_outcome_that_the_broker_never_takes_waits_for_the_database(fw_broker, runs):
+    """The attempt waits in its place: the body is not run again."""
+
+    @task_framework
+    def work() -> str:
+        runs.append(1)
+        return "done"
+
+    result = work.delay()
+    backend: Any = current_app().backend
+    looks: list[int] = []
+
+    class BackSoon(Away):
+        def statement(self, work: Any, *, timeout: float) -> Any:
+            looks.append(1)
+            if len(looks) > 5:
+                return there.statement(work, timeout=timeout)
+            return super().statement(work, timeout=timeout)
+
+    there = backend.database
+    is_outcome = broker_that_never_takes(lambda letter: letter.exchange == "fw.outcomes")
+    with database_away(), is_outcome as tries:
+        backend.database = BackSoon()
+        fw_broker.run_next()
+
+    assert runs == [1]
+    assert len(tries) == 1
+    assert result.get(timeout=0) == "done"
+    assert not fw_broker.waiting
+
+
+def test_a_retry_that_the_broker_never_takes_ends_the_call_as_a_failure(fw_broker):
+    """It is written anew, so it can be larger than what came; its dead letter is what came."""
+
+    @task_framework(retries=3)
+    def work() -> None:
+        raise OSError("no")
+
+    result = work.delay()
+    with broker_that_never_takes(is_call):
+        fw_broker.run_next()
+
+    assert result.state == "FAILURE"
+    [dead] = fw_broker.dead
+    assert TOO_LARGE in death_of(dead).reason
+    assert not fw_broker.waiting
+
+
+def test_a_dead_letter_that_the_broker_does_not_take_is_insisted_on(fw_broker):
+    """There is nowhere else to keep it, and an operator can raise the limit."""
+
+    @task_framework(retries=0)
+    def work() -> None:
+        raise ValueError("no")
+
+    work.delay()
+    with broker_that_never_takes(lambda letter: letter.exchange == "fw.dead") as tries:
+        fw_broker.run_next()
+
+    assert len(tries) > 5
+    assert len(fw_broker.waiting) == 1

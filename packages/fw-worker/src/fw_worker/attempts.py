@@ -22,7 +22,8 @@ from fw_core.errors import DeliveredTooOften, Expired
 from fw_core.headers import LATERS
 from fw_worker.earlier import MOST_STARTS, NOTHING, is_redelivered, look_up, may_have_run
 from fw_worker.ended import Ended, tell
-from fw_worker.settle import Settling, needs_result, patience
+from fw_worker.insist import patience
+from fw_worker.settle import Settling, needs_result
 from fw_worker.time_limit import Killed, limit_time
 
 _logger = logging.getLogger("fw.task")

@@ -7,7 +7,8 @@ is delivered again after its result was stored sends no strangers.
 from __future__ import annotations
 
 import uuid
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
+from dataclasses import dataclass
 from typing import Any
 
 from celery.canvas import group, maybe_signature
@@ -15,13 +16,34 @@ from celery.canvas import group, maybe_signature
 from fw_core.broker.app import App
 from fw_core.headers import CHECK
 
-Send = Callable[[], Any]
+
+@dataclass(frozen=True, slots=True)
+class FollowUp:
+    """One of what follows a success.
+
+    Attributes:
+        signature: Celery's signature of it.
+        value: What the finished call returned.
+        options: What it is sent with.
+    """
+
+    signature: Any
+    value: Any
+    options: dict[str, Any]
+
+    @property
+    def task_id(self) -> str | None:
+        """The id under which it is sent, each time; None where there are several."""
+        task_id: str | None = self.signature["options"].get("task_id")
+        return task_id
+
+    def send(self) -> Any:
+        """Send it."""
+        return self.signature.apply_async((self.value,), **self.options)
 
 
-def follow_ups(
-    app: App, request: Any, value: Any, *, check: bool
-) -> Iterator[tuple[str | None, Send]]:
-    """The id of each follow-up of a success, and how it is sent; callbacks first.
+def follow_ups(app: App, request: Any, value: Any, *, check: bool) -> Iterator[FollowUp]:
+    """The follow-ups of a success; callbacks first.
 
     Args:
         app: The app.
@@ -33,11 +55,11 @@ def follow_ups(
     for number, callback in enumerate(request.callbacks or ()):
         signature = maybe_signature(callback, app=app)
         give_id(signature, f"{request.id}:callback:{number}")
-        yield _id_of(signature), _sender(signature, value, check, common)
+        yield FollowUp(signature, value, _options(signature, check, common))
     if request.chain:
         step = maybe_signature(request.chain[-1], app=app)
         rest = {**common, "chain": request.chain[:-1]}
-        yield _id_of(step), _sender(step, value, check, rest)
+        yield FollowUp(step, value, _options(step, check, rest))
 
 
 def give_id(signature: Any, seed: str) -> None:
@@ -50,13 +72,8 @@ def give_id(signature: Any, seed: str) -> None:
         signature["options"].setdefault("task_id", str(uuid.uuid5(uuid.NAMESPACE_OID, seed)))
 
 
-def _id_of(signature: Any) -> str | None:
-    task_id: str | None = signature["options"].get("task_id")
-    return task_id
-
-
-def _sender(signature: Any, value: Any, check: bool, options: dict[str, Any]) -> Send:
-    if check:
-        headers = {**(signature["options"].get("headers") or {}), CHECK: True}
-        options = {**options, "headers": headers}
-    return lambda: signature.apply_async((value,), **options)
+def _options(signature: Any, check: bool, options: dict[str, Any]) -> dict[str, Any]:
+    if not check:
+        return options
+    headers = {**(signature["options"].get("headers") or {}), CHECK: True}
+    return {**options, "headers": headers}

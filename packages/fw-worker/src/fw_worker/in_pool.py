@@ -119,6 +119,7 @@ def _bury(raw: Raw, death: Death) -> bool:
             errors=NOT_SENT,
             until=_until(),
             clock=app.pauses,
+            even_if_final=True,
             what=f"the dead letter of {raw.headers.get('id')}",
         )
     except Exception:

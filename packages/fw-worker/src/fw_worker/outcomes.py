@@ -13,6 +13,7 @@ from celery.app.task import Context
 from celery.result import result_from_tuple
 from kombu.utils.json import dumps, loads
 
+from fw_core.attempt.failure import AttemptFailed, TaskError
 from fw_core.broker.app import App
 from fw_core.broker.follow_up import following_up
 from fw_core.broker.publish import Letter
@@ -20,7 +21,7 @@ from fw_core.broker.publish import Letter
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class KeptOutcome:
-    """A success that is still to be stored.
+    """A success that is still to be stored, or the failure of a call that was never sent.
 
     Attributes:
         task_id: The call.
@@ -29,6 +30,7 @@ class KeptOutcome:
         is_stored: Whether somebody reads the result, so that it is stored; a join that the task
             is a member of is counted in any case.
         children: The calls that it made, and those that follow it.
+        error: Why it failed; None: it succeeded.
     """
 
     task_id: str
@@ -36,6 +38,7 @@ class KeptOutcome:
     context: dict[str, Any]
     is_stored: bool
     children: list[Any] = field(default_factory=list[Any])
+    error: dict[str, str] | None = None
 
     @classmethod
     def of(cls, request: Any, value: Any, *, is_stored: bool) -> Self:
@@ -47,6 +50,22 @@ class KeptOutcome:
             context={name: known[name] for name in _CONTEXT if known.get(name) is not None},
             children=[child.as_tuple() for child in request.children],
             is_stored=is_stored,
+        )
+
+    @classmethod
+    def never_sent(cls, context: Any, failed: AttemptFailed) -> Self:
+        """The failure of a call that the broker never takes."""
+        known = vars(context)
+        return cls(
+            task_id=context.id,
+            value=None,
+            context={
+                name: known[name]
+                for name in (*_CONTEXT, "chain", "errbacks", "delivery_info")
+                if known.get(name) is not None
+            },
+            is_stored=True,
+            error=asdict(failed.error),
         )
 
     def to_body(self) -> bytes:
@@ -77,6 +96,10 @@ def store(app: App, outcome: KeptOutcome) -> None:
     request: Any = Context(outcome.context)
     request.children.extend(result_from_tuple(child, app) for child in outcome.children)
     with following_up():
+        if outcome.error is not None:
+            failed = AttemptFailed(TaskError(**outcome.error))
+            backend.mark_as_failure(outcome.task_id, failed, failed.error.traceback, request)
+            return
         backend.mark_as_done(outcome.task_id, outcome.value, request, outcome.is_stored)
 
 

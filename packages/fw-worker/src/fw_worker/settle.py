@@ -26,7 +26,7 @@ from kombu.exceptions import OperationalError
 
 from fw_core.attempt.decide import Tries
 from fw_core.attempt.failure import AttemptFailed, message_of, type_name
-from fw_core.attempt.outcome import GaveUp, Outcome, RetryIn, Succeeded
+from fw_core.attempt.outcome import Cause, GaveUp, Outcome, RetryIn, Succeeded
 from fw_core.broker.app import App
 from fw_core.broker.follow_up import following_up
 from fw_core.broker.publish import Unconfirmed
@@ -34,7 +34,6 @@ from fw_core.broker.task import FrameworkTask
 from fw_core.errors import ResultStoreError, SendError
 from fw_core.headers import LATERS, REPLAYED, TRIES
 from fw_core.results.backend import mark_settled
-from fw_worker import outcomes
 from fw_worker.dead_letters.bury import bury
 from fw_worker.dead_letters.death import (
     Death,
@@ -43,8 +42,11 @@ from fw_worker.dead_letters.death import (
     tries_to_header,
 )
 from fw_worker.earlier import take_back_start
-from fw_worker.follow_ups import follow_ups
+from fw_worker.follow_ups import FollowUp, follow_ups
 from fw_worker.insist import insist
+from fw_worker.keeping import Keeping
+from fw_worker.never_sent import fail_never_sent
+from fw_worker.outcomes import KeptOutcome
 from fw_worker.raw import Raw
 
 NOT_SENT = (SendError, Unconfirmed, OperationalError)
@@ -118,12 +120,14 @@ class Settling:
         request = self._request
         following = list(follow_ups(self._app, request, value, check=self._may_have_run))
         # The row names them as the task's children, and they are sent when the row is there.
-        request.children.extend(self._app.AsyncResult(i) for i, _ in following if i is not None)
+        request.children.extend(
+            self._app.AsyncResult(each.task_id) for each in following if each.task_id is not None
+        )
         is_kept = is_result_kept(self._task, request)
         self._keep(value, is_stored=is_kept and not is_stored)
         try:
-            for _, send in following:
-                self._insist(send, "what follows it")
+            for each in following:
+                self._send(each)
         except NOT_SENT:
             if not is_kept:  # its message comes again for what follows, and must find it done
                 self._backend.mark_as_done(request.id, value, _kept(request, chord=None))
@@ -137,35 +141,44 @@ class Settling:
         request = self._request
         if not is_stored and not request.chord:
             return
+        self._insist(
+            Keeping(
+                self._app,
+                f"{self._task.name}[{request.id}] has succeeded",
+                lambda: self._backend.mark_as_done(request.id, value, _kept(request), is_stored),
+                lambda: KeptOutcome.of(request, value, is_stored=is_stored),
+            ),
+            "its outcome",
+        )
 
-        def keep() -> None:
-            try:
-                if not self._backend.is_away:
-                    self._backend.mark_as_done(request.id, value, _kept(request), is_stored)
-                    return
-            except ResultStoreError as error:
-                _logger.warning(
-                    "%s[%s] has succeeded; its outcome waits in the broker: %s",
-                    self._task.name, request.id, error.what,
-                )  # fmt: skip
-            outcomes.post(self._app, outcomes.KeptOutcome.of(request, value, is_stored=is_stored))
-
-        self._insist(keep, "its outcome")
+    def _send(self, following: FollowUp) -> None:
+        try:
+            self._insist(following.send, "what follows it")
+        except SendError as error:
+            if not error.is_final:
+                raise
+            fail_never_sent(self._app, following, error, self._insist)
 
     def _retry(self, outcome: RetryIn) -> Any:
         headers: dict[str, Any] = {
             LATERS: self._tries.laters + (not outcome.counts),
             TRIES: tries_to_header(self._tried(outcome) if outcome.counts else self._tried()),
         }
-        signature = self._insist(
-            lambda: self._task.send_again(
-                self._request,
-                seconds=outcome.seconds,
-                retries=self._tries.retries + outcome.counts,
-                headers=headers,
-            ),
-            "its retry",
-        )
+        try:
+            signature = self._insist(
+                lambda: self._task.send_again(
+                    self._request,
+                    seconds=outcome.seconds,
+                    retries=self._tries.retries + outcome.counts,
+                    headers=headers,
+                ),
+                "its retry",
+            )
+        except SendError as error:
+            if not error.is_final:
+                raise
+            reason = f"the broker never takes its retry: {error.cause}"
+            return self._gave_up(GaveUp(outcome.error, reason, Cause.GAVE_UP))
         raise Retry(exc=AttemptFailed.of(outcome.error), when=outcome.seconds, sig=signature)
 
     def _gave_up(self, outcome: GaveUp) -> Any:
@@ -183,7 +196,7 @@ class Settling:
             tries=self._tried(outcome),
             is_settled=is_settled,
         )
-        self._insist(lambda: bury(self._app, raw, death), "its dead letter")
+        self._insist(lambda: bury(self._app, raw, death), "its dead letter", even_if_final=True)
         mark_settled(self._request)
         raise failed
 
@@ -200,12 +213,13 @@ class Settling:
             for outcome in outcomes
         )
 
-    def _insist(self, action: Callable[[], Any], what: str) -> Any:
+    def _insist(self, action: Callable[[], Any], what: str, *, even_if_final: bool = False) -> Any:
         return insist(
             action,
             errors=NOT_SENT,
             until=self._until,
             clock=self._app.pauses,
+            even_if_final=even_if_final,
             what=f"{self._task.name}[{self._request.id}]: {what}",
         )
 
@@ -262,21 +276,6 @@ def needs_result(task: FrameworkTask, request: Any) -> bool:
     return is_result_kept(task, request) or bool(
         request.chain or request.callbacks or request.chord
     )
-
-
-def patience(task: FrameworkTask, began: float) -> float:
-    """How long an attempt that began at ``began`` may wait to be settled, by the same clock.
-
-    A pool that can kill does so at the hard limit, and the body would run again: all is to be
-    done before. Ten minutes are enough for a broker or a database to come back.
-    """
-    app: App = task.app
-    now = app.pauses.monotonic()
-    hard_limit = began + (task.time_limit or 0)
-    return max(now, min(hard_limit - _MARGIN, now + _LONGEST))
-
-
-_MARGIN, _LONGEST = 5.0, 600.0
 
 
 def _kept(request: Any, **changes: Any) -> Any:

@@ -14,7 +14,7 @@ from traceback import format_exception
 from types import TracebackType
 from typing import Any, cast
 
-from fw_core.errors import FrameworkError, JoinFailed
+from fw_core.errors import FrameworkError, JoinFailed, NeverSent
 
 MESSAGE_BYTES = 8 * 1024
 TRACEBACK_BYTES = 64 * 1024
@@ -76,6 +76,8 @@ def describe(error: Any, traceback: Any = None) -> TaskError:
     if isinstance(error, JoinFailed):
         # Its traceback would lead into fw; the member's own is with the member.
         return _kept(type_name(error), message_of(error), None)
+    if isinstance(error, NeverSent):  # it was raised nowhere, and its fix is all that helps
+        return _kept(type_name(error), str(error), None)
     if isinstance(error, BaseException):
         original = _original(error)
         if original is not error:  # the traceback that was given ends with the stand-in

@@ -351,4 +351,5 @@ class FrameworkAMQP(AMQP):  # type: ignore[misc]
             broker=safe_url(self.app.broker_url),
             cause=error.cause,
             fix=error.fix,
+            is_final=error.is_final,
         )

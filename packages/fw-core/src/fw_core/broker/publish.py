@@ -16,12 +16,13 @@ from amqp.exceptions import (
     IrrecoverableChannelError,
     MessageNacked,
     NotFound,
+    PreconditionFailed,
 )
 from kombu.exceptions import OperationalError
 
 from fw_core.broker.patience import answering_until, connect
 from fw_core.broker.topology import Declared
-from fw_core.errors import FrameworkError
+from fw_core.errors import FrameworkError, SendError
 from fw_core.headers import CHECK
 
 FULL = "the queue refused it, perhaps because it is full"
@@ -60,6 +61,8 @@ class Unconfirmed(Exception):  # noqa: N818 - reads as what happened
         maybe: Whether it may be queued all the same.
         cause: Why, in a few words, without secrets.
         fix: What would mend it, where the cause tells; empty: look at the broker.
+        is_final: Whether the broker will never take it, so that to send it again does not help.
+            Never so of a round: which of its messages the broker means is not known.
         confirmed: Of a round, the messages that are queued, in their order.
         in_doubt: Those that may be queued.
         refused: Those that the broker did not take. What is in none of the three never left.
@@ -71,6 +74,7 @@ class Unconfirmed(Exception):  # noqa: N818 - reads as what happened
         *,
         maybe: bool,
         fix: str = "",
+        is_final: bool = False,
         confirmed: Sequence[Letter] = (),
         in_doubt: Sequence[Letter] = (),
         refused: Sequence[Letter] = (),
@@ -78,6 +82,7 @@ class Unconfirmed(Exception):  # noqa: N818 - reads as what happened
         self.cause = cause
         self.maybe = maybe
         self.fix = fix
+        self.is_final = is_final
         self.confirmed = list(confirmed)
         self.in_doubt = list(in_doubt)
         self.refused = list(refused)
@@ -147,7 +152,9 @@ class _Publishing:
             except IrrecoverableChannelError as error:
                 doubt = self.in_doubt
                 self._drop_connection()
-                raise Unconfirmed(short(error), maybe=doubt, fix=fix_of(error)) from error
+                raise Unconfirmed(
+                    short(error), maybe=doubt, fix=fix_of(error), is_final=_is_too_large(error)
+                ) from error
             except (ConsumerCancelled, *recoverable) as error:
                 self._drop_connection()
                 self._pause(error)
@@ -249,6 +256,19 @@ def short(error: BaseException) -> str:
     """The first line of what an error says."""
     text = str(error).strip() or type(error).__name__
     return text.splitlines()[0][:200].rstrip(".")
+
+
+def is_final(error: BaseException) -> bool:
+    """Whether an error says that the broker will never take a message."""
+    return isinstance(error, (Unconfirmed, SendError)) and error.is_final
+
+
+def _is_too_large(error: IrrecoverableChannelError) -> bool:
+    # RabbitMQ's limit is on the body alone (max_message_size), which stays as it is.
+    text = str(error)
+    return (
+        isinstance(error, PreconditionFailed) and "message size" in text and "larger than" in text
+    )
 
 
 _FIXES = (

@@ -109,6 +109,19 @@ class JoinFailed(ResultError):  # noqa: N818 - it reads as what happened
         )
 
 
+class NeverSent(ResultError):  # noqa: N818 - it reads as what happened
+    """What follows a task was not run: the broker will never take its message."""
+
+    def __init__(self, *, task: str, cause: str, fix: str) -> None:
+        self.task = task
+        self.cause = cause
+        super().__init__(
+            f"{task or 'The task'} was not run: the broker never takes its message ({cause}).",
+            "It carries what the task before it returned, which has succeeded.",
+            fix or "look at what the broker says of it.",
+        )
+
+
 class JoinSizeUnknown(ResultError):  # noqa: N818 - it reads as what happened
     """Tasks were sent to be waited for together, and their messages do not say how many."""
 

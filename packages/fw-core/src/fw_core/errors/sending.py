@@ -21,6 +21,7 @@ class SendError(FrameworkError):
         in_doubt: The ids of those that may be queued.
         not_sent: The ids of those that are not.
         committed: Whether they were sent for a transaction, which is committed and stays so.
+        is_final: Whether the broker will never take it: to send it again does not help.
         broker: Where they were sent, without the password.
     """
 
@@ -36,6 +37,7 @@ class SendError(FrameworkError):
         in_doubt: AbstractSet[str] = frozenset(),
         fix: str = "",
         committed: bool = False,
+        is_final: bool = False,
     ) -> None:
         self.calls = {task_id: task} if calls is None else dict(calls)
         self.ids = tuple(self.calls)
@@ -48,6 +50,7 @@ class SendError(FrameworkError):
         self.broker = broker
         self.cause = cause
         self.committed = committed
+        self.is_final = is_final
         self._own_fix = fix
         super().__init__(*self._parts())
 
@@ -61,6 +64,7 @@ class SendError(FrameworkError):
             cause=self.cause,
             fix=self._own_fix,
             committed=True,
+            is_final=self.is_final,
         )
 
     def _parts(self) -> tuple[str, str, str]:
@@ -140,6 +144,7 @@ class MaybeSent(SendError):  # noqa: N818 - the contract's name: it reads as wha
         in_doubt: AbstractSet[str] | None = None,
         fix: str = "",
         committed: bool = False,
+        is_final: bool = False,
     ) -> None:
         calls = {task_id: task} if calls is None else calls
         super().__init__(
@@ -150,6 +155,7 @@ class MaybeSent(SendError):  # noqa: N818 - the contract's name: it reads as wha
             cause=cause,
             fix=fix,
             committed=committed,
+            is_final=is_final,
         )
 
     def _parts(self) -> tuple[str, str, str]:

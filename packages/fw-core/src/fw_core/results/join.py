@@ -25,7 +25,8 @@ from celery.result import GroupResult
 from kombu.exceptions import OperationalError
 
 from fw_core.attempt.failure import TaskError, describe
-from fw_core.errors import JoinFailed, JoinSizeUnknown, ResultStoreError, SendError
+from fw_core.errors import JoinFailed, JoinSizeUnknown, NeverSent, ResultStoreError, SendError
+from fw_core.results.never_sent import whom_to_tell
 from fw_core.results.rows import FAILURES, decode
 
 if TYPE_CHECKING:
@@ -99,7 +100,10 @@ def _fire(
             values = _values(backend, join_id, members, has_shape=has_shape)
             send = maybe_signature(dict(waiting), app=backend.app).delay
             backend.app.amqp._retry_publish(send, values)
-    except _MAY_PASS:
+    except _MAY_PASS as error:
+        if isinstance(error, SendError) and error.is_final:
+            _never_sent(backend, join_id, waiting, error)
+            return
         with suppress(ResultStoreError):
             backend.database.statement(
                 lambda connection: join_rows.release(connection, join_id), timeout=0
@@ -109,10 +113,27 @@ def _fire(
         # It will never be sendable, so whoever waits for it must be told.
         logger.exception("what waits for %s cannot be sent", join_id)
         _fail(backend, waiting, error)
+    _mark_fired(backend, join_id)
+
+
+def _mark_fired(backend: ResultBackend, join_id: str) -> None:
+    from fw_core.results import join_rows
+
     backend.database.statement(
         lambda connection: join_rows.mark_fired(connection, join_id, now=datetime.now(UTC)),
         timeout=backend.store_timeout,
     )
+
+
+def _never_sent(
+    backend: ResultBackend, join_id: str, waiting: dict[str, Any], error: SendError
+) -> None:
+    """Fail what waits, which the broker will never take: too large, with all the results."""
+    never = NeverSent(task=error.task, cause=error.cause, fix=error.fix)
+    logger.error("what waits for %s is not run: %s", join_id, never.what)
+    for context in whom_to_tell(backend.app, dict(waiting), unsent=error.task_id):
+        backend.mark_as_failure(context.id, never, None, context)
+    _mark_fired(backend, join_id)
 
 
 def _fail(backend: ResultBackend, waiting: dict[str, Any], error: Exception) -> None:
