@@ -86,7 +86,8 @@ nox.options.sessions = [
     "lint",
     "imports",
     "types",
-    "tests",
+    # Those of the oldest are run by `lowest` and `integration`, unless there is no other.
+    *(f"tests-{version}" for version in PYTHONS if version != OLDEST or OLDEST == NEWEST),
     "frameworks",
     "packages",
     "lowest",
