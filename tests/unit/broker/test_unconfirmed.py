@@ -7,11 +7,13 @@ import time
 from typing import Any
 
 import pytest
+from amqp.exceptions import PreconditionFailed
 
+from fw_core import task_framework
 from fw_core.broker.publish import FULL, Letter, Unconfirmed, _Publishing
 from fw_core.broker.topology import Declared
 from fw_core.client import current_app
-from fw_core.errors import BrokerUnreachable
+from fw_core.errors import BrokerUnreachable, NotSent
 from fw_testing import FakeBroker
 
 LETTER = Letter(
@@ -55,3 +57,32 @@ def test_what_was_not_written_in_time_is_not_in_doubt(fw_broker: FakeBroker) -> 
             attempt.run()
     assert not raised.value.maybe
     assert not fw_broker.sent
+
+
+@pytest.mark.parametrize(
+    ("cause", "is_final"),
+    [
+        ("message size 17825794 is larger than configured max size 16777216", True),
+        ("message size 135000000 is larger than max size 134217728", True),
+        ("inequivalent arg 'x-queue-type' for queue 'default' in vhost '/'", False),
+    ],
+)
+def test_only_a_message_that_is_too_large_is_never_taken(
+    fw_broker: FakeBroker, monkeypatch: pytest.MonkeyPatch, cause: str, is_final: bool
+) -> None:
+    @task_framework
+    def work() -> None: ...
+
+    app = current_app()
+
+    class Refusing(Declared):
+        def ensure(self, *_: Any, **__: Any) -> None:
+            raise PreconditionFailed(cause)
+
+    monkeypatch.setattr(app.amqp, "declared", Refusing(app.topology))
+    with pytest.raises(NotSent) as raised:
+        work.delay()
+    assert raised.value.is_final is is_final
+    assert raised.value.after_commit().is_final is is_final
+    assert copy.copy(raised.value).is_final is is_final
+    assert copy.copy(raised.value.__cause__).is_final is is_final
