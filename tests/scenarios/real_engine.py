@@ -77,7 +77,15 @@ class Stage:
     def _start(
         self, stack: ExitStack, name: str, *, concurrency: int = 1, queue: str = ""
     ) -> LiveWorker:
-        others = [each for each in self.app.amqp.queues if not each.endswith(ONE_BY_ONE)]
+        # Not those of tasks that other tests have declared in this process.
+        own = {
+            handle.spec.queue
+            for handle in TASK_REGISTRY.values()
+            if handle.spec.function.__module__.startswith("scenario")
+        }
+        known = {self.settings.prefix + each for each in (*own, "default")}
+        others = [each for each in self.app.amqp.queues if each in known]
+        others = [each for each in others if not each.endswith(ONE_BY_ONE)]
         prefix = self.settings.prefix
         worker = start_worker(
             self.settings,
