@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import time
 from pathlib import Path
 
@@ -31,6 +32,7 @@ def long(first: bool = True) -> str:
 @task_framework
 def blocks() -> str:
     """Go on until a file says so."""
+    Path("pid").write_text(str(os.getpid()))
     note("began")
     while not Path("go").exists():
         time.sleep(0.05)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import signal
 import time
 from pathlib import Path
@@ -96,6 +97,36 @@ def test_ctrl_c_twice_stops_at_once_and_loses_nothing(place, pool):
     place.start("worker", "--pool", "solo").ready()
     done = place.run("result", sent, "--wait", "--json")
     assert json.loads(done.stdout)["result"] == "done elsewhere"
+
+
+@pytest.mark.parametrize("signum", [signal.SIGTERM, signal.SIGINT, signal.SIGHUP])
+def test_a_signal_to_all_processes_of_a_worker_lets_attempts_end(place, signum):
+    """systemd sends SIGTERM to each of them, a terminal that is closed SIGHUP."""
+    worker = place.start("worker", "--concurrency", "2").ready()
+    sent = place.run("send", "team.blocks").stdout.strip()
+    wait_for_run(place, "began", worker)
+    os.killpg(worker.process.pid, signum)
+    worker.wait_for("takes no more messages")
+    (place.path / "go").touch()
+    assert worker.process.wait(60) == 0
+    done = place.run("result", sent, "--wait", "--json")
+    assert json.loads(done.stdout)["result"] == "blocked"
+    assert runs(place) == ["began", "blocked"]
+
+
+def test_a_process_that_is_killed_while_its_worker_stops_uses_up_no_attempt(place):
+    worker = place.start("worker", "--concurrency", "1").ready()
+    sent = place.run("send", "team.blocks").stdout.strip()
+    wait_for_run(place, "began", worker)
+    worker.process.send_signal(signal.SIGTERM)
+    worker.wait_for("takes no more messages")
+    os.kill(int((place.path / "pid").read_text()), signal.SIGKILL)
+    assert worker.process.wait(60) == 0
+    (place.path / "go").touch()
+    place.start("worker", "--pool", "solo").ready()
+    done = json.loads(place.run("result", sent, "--wait", "--json").stdout)
+    assert (done["result"], done["attempts"]) == ("blocked", 1)
+    assert runs(place) == ["began", "began", "blocked"]
 
 
 def test_celerys_own_command_ends_in_time_too(place):

@@ -25,6 +25,7 @@ from fw_worker.ended import Ended, tell
 from fw_worker.insist import patience
 from fw_worker.settle import Settling, needs_result
 from fw_worker.time_limit import Killed, limit_time
+from fw_worker.told import let_attempts_end
 
 _logger = logging.getLogger("fw.task")
 
@@ -43,6 +44,7 @@ def run_attempt(task: FrameworkTask, args: tuple[Any, ...], kwargs: dict[str, An
     request = task.request
     if request.called_directly:
         return task.spec.function(*args, **kwargs)
+    let_attempts_end()
     tries = tries_of(request)
     started, began = time.monotonic(), task.app.pauses.monotonic()
     may_repeat = may_have_run(request, tries)

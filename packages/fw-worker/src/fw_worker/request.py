@@ -27,6 +27,7 @@ from fw_worker.again import Settle, remember, turn
 from fw_worker.earlier import is_redelivered
 from fw_worker.ended import Ended, tell
 from fw_worker.in_pool import settle_in_pool
+from fw_worker.told import was_told
 
 _logger = logging.getLogger("fw.worker")
 
@@ -123,6 +124,9 @@ class AttemptRequest(Request):  # type: ignore[misc]
         task_ready(self)
         if self.acknowledged or worker_state.should_terminate:
             return  # told to stop at once: the broker gives the message to another worker
+        if isinstance(error, WorkerDied) and was_told():
+            self.reject(requeue=True)  # whoever ends the worker ended it: no failure of the task's
+            return
         tries = attempts.tries_of(self._context)
         outcome = attempts.decide_lost(self.task, self._context, error)
         ran = 0.0 if self.time_start is None else time.time() - self.time_start

@@ -9,6 +9,7 @@
     Ctrl+C again, SIGQUIT ────────────────────────────▶ stops them ─▶ exits
 
 A message whose attempt was stopped is not settled, so the broker gives it to another worker.
+A signal that reaches the processes of the pool as well, as systemd sends it, does not end them.
 
 Celery's own warm shutdown waits without limit and holds on to what it has fetched; its soft one
 sleeps where results are read. So the event loop goes on here as before until nothing runs, and
@@ -36,7 +37,7 @@ from celery.platforms import EX_OK
 from celery.utils.threads import bound_open_broker_sockets
 from celery.worker import state
 
-from fw_worker import logs
+from fw_worker import logs, told
 from fw_worker.again import at_this_moment
 from fw_worker.submitted import Submitted
 from fw_worker.taken import Taken
@@ -93,6 +94,8 @@ class Stopping:
         self._heard, self._tell = os.pipe()  # wakes the loop
         self._hurried, self._hurry = os.pipe()  # wakes the thread with the last word
         self._submitted = Submitted()
+        if threading.current_thread() is threading.main_thread():
+            told.begin()  # before the pool forks
 
     def start(self) -> None:
         """Take the signals over from Celery, which has waited for none that could be lost."""
@@ -141,6 +144,7 @@ class Stopping:
         logs.say_at_once(self._intention(name, now=now))
         if not self.is_told:
             self.is_told = True
+            told.tell(told.Told.TO_STOP)
             self._hold_back()
             _thread.start_new_thread(self._have_the_last_word, ())
             os.write(self._tell, b"!")
@@ -230,6 +234,7 @@ class Stopping:
             running,
             "s were" if running != 1 else " was",
         )
+        told.tell(told.Told.TO_END_ITS_PROCESSES)
         children = self._children()
         for pid in children:
             with suppress(ProcessLookupError):

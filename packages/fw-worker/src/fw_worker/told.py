@@ -1,0 +1,77 @@
+"""Whether a worker was told to stop, in a byte that the processes of its pool see as well.
+
+systemd, a terminal and ``kill -- -GROUP`` send their signal to every process of a worker. It is
+meant for the first one, which lets the attempts in the others come to their end. So a process that
+runs one asks here whether the signal that it got is the worker's own; only that one ends it.
+"""
+
+from __future__ import annotations
+
+import mmap
+import os
+import signal
+import threading
+import time
+from enum import IntEnum
+from types import FrameType
+
+from billiard.common import _shutdown_cleanup
+
+DOUBT_SECONDS = 1.0
+"""How long the first process may take to hear a signal that another one has heard already."""
+
+
+class Told(IntEnum):
+    """What a worker was told."""
+
+    NOTHING = 0
+    TO_STOP = 1
+    TO_END_ITS_PROCESSES = 2
+
+
+_page = mmap.mmap(-1, 1)  # shared with whatever is forked
+_worker_pid: int | None = None
+
+
+def begin() -> None:
+    """This process is a worker, and was told nothing yet."""
+    global _worker_pid
+    _worker_pid = os.getpid()
+    tell(Told.NOTHING)
+
+
+def tell(what: Told) -> None:
+    """Say so here and in the processes of the pool."""
+    _page[0] = what
+
+
+def was_told() -> Told:
+    """What the worker of this process was told."""
+    return Told(_page[0])
+
+
+def let_attempts_end() -> None:
+    """In a process of a pool: take SIGTERM and SIGHUP for the worker's, unless it says otherwise.
+
+    Done when an attempt begins, since the pool sets its own handlers last.
+    """
+    if _worker_pid is None or os.getpid() == _worker_pid:
+        return
+    if threading.current_thread() is not threading.main_thread():
+        return
+    if signal.getsignal(signal.SIGTERM) is _on_sigterm:
+        return
+    signal.signal(signal.SIGTERM, _on_sigterm)
+    signal.signal(signal.SIGHUP, _on_sighup)
+
+
+def _on_sigterm(signum: int, frame: FrameType | None) -> None:
+    end = time.monotonic() + DOUBT_SECONDS
+    while was_told() == Told.NOTHING and time.monotonic() < end:
+        time.sleep(0.01)
+    if was_told() != Told.TO_STOP:
+        _shutdown_cleanup(signum, frame)
+
+
+def _on_sighup(signum: int, frame: FrameType | None) -> None:
+    """The worker's first process takes it for SIGTERM, or ignores it."""
