@@ -55,6 +55,26 @@ def hang(sender, **_):
     sender.hub.call_later(1, time.sleep, 600)
 """
 
+CANNOT_GO_ON = """
+threading.Thread(target=threading.Event().wait).start()
+
+@signals.worker_ready.connect
+def fail(sender, **_):
+    def cannot():
+        raise MemoryError
+    sender.hub.call_later(1, cannot)
+"""
+
+TWO_QUEUES = """
+@task_framework(queue="a")
+def nap_in_a(seconds: float) -> None:
+    time.sleep(seconds)
+
+@task_framework(queue="b")
+def nap_in_b(seconds: float) -> None:
+    time.sleep(seconds)
+"""
+
 NOTICED_SECONDS, HEALED_SECONDS = 32.0, 60.0  # 30, and what a poll and a busy machine add
 
 
@@ -73,6 +93,12 @@ def place(place, fw_services):
 
 def trouble(place):
     return look(place.path / "health", now=time.time())[1]
+
+
+def has_heard_from_the_broker(place):
+    """One that asks for a new prefetch waits for the answer, and is ended instead."""
+    report, wrong = look(place.path / "health", now=time.time())
+    return report is not None and not wrong and None not in report.queues.values()
 
 
 def wait_for(condition, seconds, worker):
@@ -100,7 +126,7 @@ def test_a_connection_that_goes_silent_is_noticed(place):
         netloc = f"{real.netloc.rpartition('@')[0]}@127.0.0.1:{proxy.port}"
         url = urlunsplit(real._replace(netloc=netloc))
         worker = place.start("worker", "--concurrency", "1", FW_BROKER_URL=url).ready()
-        wait_for(lambda: not trouble(place), 20, worker)
+        wait_for(lambda: has_heard_from_the_broker(place), 30, worker)
         proxy.drop()
         heals(place, worker)
     finally:
@@ -159,6 +185,13 @@ def test_an_event_loop_that_hangs_ends_the_worker(place, pool):
     assert "sleep" in worker.log or "hub.py" in worker.log
 
 
+def test_a_worker_that_cannot_go_on_ends_although_a_thread_does_not(place):
+    """Its supervisor would wait for the end of the process for ever."""
+    place.write(TASKS + CANNOT_GO_ON)
+    worker = place.start("worker", "--pool", "threads").ready()
+    assert worker.process.wait(NOTICED_SECONDS + 10) == 1
+
+
 @pytest.mark.parametrize("pool", ["prefork", "threads", "solo"])
 def test_a_long_task_with_a_full_worker_and_a_full_queue_is_no_alarm(place, pool):
     worker = place.start("worker", "--pool", pool, "--concurrency", "1").ready()
@@ -166,5 +199,17 @@ def test_a_long_task_with_a_full_worker_and_a_full_queue_is_no_alarm(place, pool
     wait_for(lambda: "running" not in trouble(place) and "nap attempt" in worker.log, 60, worker)
     assert trouble(place) == ""
     wait_for(lambda: worker.log.count("greet attempt 1 of 4 succeeded") == 8, 60, worker)
+    assert worker.log.count("Connected") == 1
+    assert worker.stop() == 0
+
+
+def test_what_waits_behind_messages_in_a_busy_solo_worker_is_no_alarm(place):
+    """Its loop reads one message, runs it, and reads on: the broker's answers wait for a minute."""
+    place.env |= {"FW_QUEUES": "default,a,b"}
+    place.write(TASKS + TWO_QUEUES)
+    worker = place.start("worker", "--pool", "solo").ready()
+    wait_for(lambda: has_heard_from_the_broker(place), 30, worker)
+    place.send(*["nap_in_a(4)", "nap_in_b(4)"] * 6)
+    wait_for(lambda: worker.log.count("attempt 1 of 4 succeeded") == 12, 90, worker)
     assert worker.log.count("Connected") == 1
     assert worker.stop() == 0

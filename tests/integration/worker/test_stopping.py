@@ -99,6 +99,29 @@ def test_ctrl_c_twice_stops_at_once_and_loses_nothing(place, pool):
     assert json.loads(done.stdout)["result"] == "done elsewhere"
 
 
+@pytest.mark.parametrize("pool", POOLS)
+def test_a_thread_of_the_team_that_never_ends_holds_up_no_exit(place, pool):
+    """Python waits for it, once the worker has ended."""
+    with (place.path / "team.py").open("a") as module:
+        module.write("import threading; threading.Thread(target=threading.Event().wait).start()\n")
+    worker = place.start("worker", "--pool", pool, FW_STOP_TIMEOUT="2").ready()
+    begun = time.monotonic()
+    assert worker.stop() == 0
+    assert time.monotonic() - begun < 10
+
+
+def test_a_worker_that_is_told_to_stop_while_it_starts_does(place):
+    """Signals that the first process of a container does not handle never reach it."""
+    with (place.path / "team.py").open("a") as module:
+        module.write("Path('importing').touch(); time.sleep(60)\n")
+    worker = place.start("worker")
+    end = time.monotonic() + 60
+    while not (place.path / "importing").exists():
+        assert time.monotonic() < end, worker.log
+        time.sleep(0.05)
+    assert worker.stop() == 0
+
+
 @pytest.mark.parametrize("signum", [signal.SIGTERM, signal.SIGINT, signal.SIGHUP])
 def test_a_signal_to_all_processes_of_a_worker_lets_attempts_end(place, signum):
     """systemd sends SIGTERM to each of them, a terminal that is closed SIGHUP."""

@@ -48,3 +48,15 @@ def test_what_does_not_end_in_time_and_what_had_not_begun_runs_once_elsewhere(pl
     wait_for_runs(place, [*shorts, "again"], second)
     assert second.stop() == 0
     assert sorted(runs(place)) == sorted(["began", "cleaned up", "again", *shorts])
+
+
+def test_celerys_remote_shutdown_ends_in_time_too(place):
+    """Flower has a button for it."""
+    worker = place.start("worker", "--concurrency", "1", FW_STOP_TIMEOUT="2").ready()
+    place.send("long()")
+    wait_for_runs(place, ["began"], worker)
+    begun = time.monotonic()
+    place.run_python("from fw_worker.app import app; app.control.shutdown()")
+    assert worker.process.wait(60) == 0
+    assert time.monotonic() - begun < 15
+    assert runs(place) == ["began", "cleaned up"]

@@ -14,7 +14,7 @@ A signal that reaches the processes of the pool as well, as systemd sends it, do
 Celery's own warm shutdown waits without limit and holds on to what it has fetched; its soft one
 sleeps where results are read. So the event loop goes on here as before until nothing runs, and
 Celery's shutdown comes after that. A thread has the last word, whatever the main one does: in the
-pool solo that is the body itself.
+pool solo that is the body itself, and at the end it may wait for a thread that the team started.
 """
 
 from __future__ import annotations
@@ -36,6 +36,7 @@ from celery import bootsteps, signals
 from celery.platforms import EX_OK
 from celery.utils.threads import bound_open_broker_sockets
 from celery.worker import state
+from celery.worker.control import Panel
 
 from fw_worker import logs, told
 from fw_worker.again import at_this_moment
@@ -89,7 +90,7 @@ class Stopping:
         self._pid = os.getpid()
         self._seconds: float = worker.app.settings.stop_timeout
         self._deadline = 0.0
-        self._has_begun = self._has_ended = False
+        self._has_begun = False
         self._late: list[Any] = []
         self._heard, self._tell = os.pipe()  # wakes the loop
         self._hurried, self._hurry = os.pipe()  # wakes the thread with the last word
@@ -106,13 +107,11 @@ class Stopping:
             return  # a worker inside a test's process does not own its signals
         for number in (signal.SIGTERM, signal.SIGINT, signal.SIGQUIT):
             signal.signal(number, self._on_signal)
+        # Celery's own would wait for the attempts without limit. Flower has a button for it.
+        Panel.data["shutdown"] = _on_remote_shutdown
 
     def stop(self) -> None:
         """Celery's own shutdown goes on from here."""
-
-    def ended(self) -> None:
-        """The worker has ended in time, and its process may do something else."""
-        self._has_ended = True
 
     def listen_in(self, hub: Any) -> None:
         """Let ``hub`` begin the end when a signal has come."""
@@ -251,8 +250,7 @@ class Stopping:
         while (left := self._deadline + more - time.monotonic()) > 0:
             if select.select([self._hurried], [], [], left)[0]:
                 os.read(self._hurried, 1)
-        if not self._has_ended:
-            self._end()
+        self._end()
 
     def _end(self) -> None:
         """End at once. The kernel closes the connection, and the broker takes the messages back.
@@ -273,6 +271,10 @@ class Stopping:
             return [pid for pid in pids if pid and pid != self._pid]
         except (AttributeError, KeyError, TypeError):  # threads; or a pool that has ended
             return []
+
+
+def _on_remote_shutdown(state: Any, msg: str = "", **unused: Any) -> None:
+    os.kill(os.getpid(), signal.SIGTERM)
 
 
 def _kind(pool: Any) -> str:

@@ -32,7 +32,7 @@ def run_worker(
     pool: str = "prefork",
     tell: Callable[[Starting], None],
 ) -> int:
-    """Run a worker until it is told to stop.
+    """Run a worker until it is told to stop; its process has to end then, or is ended.
 
     SIGTERM and Ctrl+C let the attempts that run come to their end, if they can in the setting
     ``stop_timeout``; Ctrl+C a second time, or SIGQUIT, does not. What was not run to its end is run
@@ -72,7 +72,6 @@ def run_worker(
         ),
     )
     worker.start()
-    worker.stopping.ended()
     _logger.info("Stopped")
     return int(worker.exitcode or EX_OK)
 

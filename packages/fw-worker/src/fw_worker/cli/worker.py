@@ -30,6 +30,8 @@ def command(
     """
     import logging
 
+    _end_when_told()
+
     from fw_core import client
     from fw_worker import logs
     from fw_worker.app import create_app
@@ -52,3 +54,11 @@ def command(
     sys.exit(
         run_worker(app, queues=options.split(queues), concurrency=concurrency, pool=pool, tell=tell)
     )
+
+
+def _end_when_told() -> None:
+    """Let SIGTERM end what has not begun; the first process of a container would not hear it."""
+    import os
+    import signal
+
+    signal.signal(signal.SIGTERM, lambda *_: os._exit(0))

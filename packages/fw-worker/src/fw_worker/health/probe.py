@@ -59,6 +59,8 @@ class Probe:
     def __init__(self, connection: Any, on_answer: Callable[[str, int, int], None]) -> None:
         self.owed = 0
         self._on_answer = on_answer
+        self._connection = connection
+        self._read = connection.bytes_recv
         # A channel of its own: one that the broker closes takes no message with it.
         self._channel = connection.channel()
         self._channel._callbacks[spec.Queue.DeclareOk] = self._answered
@@ -69,6 +71,11 @@ class Probe:
             passive_only: tuple[Any, ...] = (0, queue, True, False, False, False, False, {})
             self._channel.send_method(spec.Queue.Declare, "BsbbbbbF", passive_only)
             self.owed += 1
+
+    def was_read(self) -> bool:
+        """Whether anything was read from the connection since this was asked last."""
+        before, self._read = self._read, self._connection.bytes_recv
+        return bool(self._read != before)
 
     def _answered(self, queue: str, ready: int, consumers: int) -> None:
         self.owed -= 1

@@ -77,8 +77,8 @@ class SelfCare:
         hub.call_repeatedly(TICK_SECONDS, self.tick)
 
     def ended(self) -> None:
-        """It was told to stop, and has."""
-        self._watchdog.feed(None)
+        """It takes no more messages; its process ends now, or hangs."""
+        self._watchdog.feed()
         if self._path is not None:
             report.remove(self._path)
 
@@ -107,8 +107,9 @@ class SelfCare:
             store = self._consumer.connection.default_channel.store
             self._ready = {view.name: view.ready for view in store.queues()}
             return ""
-        # In ticks, not seconds: after a long body in this thread the answers are still to be read.
-        self._silent = self._silent + 1 if self._probe.owed else 0
+        # In ticks, not seconds: after a long body in this thread the answers are still to be read,
+        # behind the messages that came before them.
+        self._silent = self._silent + 1 if self._probe.owed and not self._probe.was_read() else 0
         if self._silent >= SILENT_TICKS:
             return "the broker does not answer any more"
         if self._ticks % TICKS_A_ROUND == 0 and not self._probe.owed:
