@@ -206,7 +206,7 @@ def packages(session: nox.Session, package: str) -> None:
 @nox.session(python=OLDEST)
 def lowest(session: nox.Session) -> None:
     """The unit tests with the oldest versions that the packages work with, and with pytest 8."""
-    members = [f"./packages/{name}" for name in PACKAGES[:2]] + ["./packages/fw-testing[services]"]
+    members = [f"./packages/{name}" for name in PACKAGES[:2]] + ["./packages/fw-testing[services,time]"]
     session.install(
         "--quiet", "--resolution=lowest-direct", *(f"--editable={path}" for path in members)
     )
@@ -238,7 +238,7 @@ def faults(session: nox.Session) -> None:
 def docs(session: nox.Session) -> None:
     """The README's and the docs' code is run."""
     _sync(session)
-    _pytest(session, "tests/docs")
+    _pytest(session, "-n", "2", "tests/docs")
 
 
 # ---------------------------------------------------------------------------- what is shipped

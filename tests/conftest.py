@@ -43,6 +43,13 @@ def declaring() -> Iterator[None]:
 
 
 @pytest.fixture
+def alone(declaring: None) -> None:
+    """No task of another module is known: pytest has imported what it does not run, too."""
+    for task in tuple(TASK_REGISTRY.values()):
+        TASK_REGISTRY.remove(task)
+
+
+@pytest.fixture
 def nested(declaring: None) -> Iterator[None]:
     """The same, and functions inside the test function may be tasks."""
     decorator.allow_nested(True)

@@ -69,12 +69,12 @@ def say_ready(**_: Any) -> None:
         note("ready", os.getpid())
 
 
-@app.task(name="record")
+@app.task(name="record", shared=False)
 def record(number: int) -> None:
     note("record", number, time.time())
 
 
-@app.task(name="hold", bind=True)
+@app.task(name="hold", shared=False, bind=True)
 def hold(self: Any, gate: str) -> None:
     """Run until the file ``gate`` exists."""
     info = self.request.delivery_info
@@ -86,12 +86,12 @@ def hold(self: Any, gate: str) -> None:
     note("ended", os.getpid())
 
 
-@app.task(name="refuse")
+@app.task(name="refuse", shared=False)
 def refuse() -> None:
     raise Reject("no", requeue=False)
 
 
-@app.task(name="die")
+@app.task(name="die", shared=False)
 def die() -> None:
     """Kill the pool child that runs this."""
     note("died")

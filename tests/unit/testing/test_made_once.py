@@ -19,7 +19,9 @@ def test_settings_are_read_once(monkeypatch: pytest.MonkeyPatch) -> None:
     assert settings_in_memory() is settings_in_memory()
 
 
-def test_another_environment_has_other_settings(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_another_environment_has_other_settings(
+    alone: None, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """A test may set what a deployment would set."""
     before = settings_in_memory()
     monkeypatch.setenv("FW_QUEUES", "default,mail")
