@@ -206,7 +206,9 @@ def packages(session: nox.Session, package: str) -> None:
 @nox.session(python=OLDEST)
 def lowest(session: nox.Session) -> None:
     """The unit tests with the oldest versions that the packages work with, and with pytest 8."""
-    members = [f"./packages/{name}" for name in PACKAGES[:2]] + ["./packages/fw-testing[services,time]"]
+    members = [f"./packages/{name}" for name in PACKAGES[:2]] + [
+        "./packages/fw-testing[services,time]"
+    ]
     session.install(
         "--quiet", "--resolution=lowest-direct", *(f"--editable={path}" for path in members)
     )
