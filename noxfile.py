@@ -163,7 +163,8 @@ def tests(session: nox.Session) -> None:
     if session.python == NEWEST:
         session.run("coverage", "erase", env={"COVERAGE_FILE": str(ROOT / ".coverage")})
         elsewhere = ("--ignore=tests/docs", "--ignore=tests/image")  # sessions of their own
-        everything = ("-n", "2", "-m", "not fw_services", *elsewhere, f"--ignore={UNTRACED}")
+        # More than processors: those that start workers wait more than they compute.
+        everything = ("-n", "4", "-m", "not fw_services", *elsewhere, f"--ignore={UNTRACED}")
         _pytest(session, *everything, covered=True)
         if not session.posargs:
             _pytest(session, UNTRACED)

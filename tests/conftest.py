@@ -29,10 +29,12 @@ def log_as_before() -> Iterator[None]:
 
 @pytest.fixture
 def at_the_keyboard() -> Iterator[None]:
-    """Ctrl-C raises, as in a terminal; what a script starts in the background ignores it."""
-    before = signal.signal(signal.SIGINT, signal.default_int_handler)
+    """Ctrl-C raises and a hang-up ends, as in a terminal; a script's background ignores both."""
+    keyboard = signal.signal(signal.SIGINT, signal.default_int_handler)
+    hangup = signal.signal(signal.SIGHUP, signal.SIG_DFL)
     yield
-    signal.signal(signal.SIGINT, before)
+    signal.signal(signal.SIGINT, keyboard)
+    signal.signal(signal.SIGHUP, hangup)
 
 
 @pytest.fixture

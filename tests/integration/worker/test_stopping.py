@@ -122,6 +122,7 @@ def test_a_worker_that_is_told_to_stop_while_it_starts_does(place):
     assert worker.stop() == 0
 
 
+@pytest.mark.usefixtures("at_the_keyboard")
 @pytest.mark.parametrize("signum", [signal.SIGTERM, signal.SIGINT, signal.SIGHUP])
 def test_a_signal_to_all_processes_of_a_worker_lets_attempts_end(place, signum):
     """systemd sends SIGTERM to each of them, a terminal that is closed SIGHUP."""
