@@ -193,11 +193,13 @@ def _shared(config: pytest.Config) -> _Shared:
 def _find_shared(config: pytest.Config) -> _Shared | UnavailableError:
     from fw_testing.fresh import template_database
     from fw_testing.servers import UnavailableError, find_servers
+    from fw_testing.side_by_side import find_servers_of_run
 
     stack = ExitStack()
     config.add_cleanup(stack.close)
+    run = getattr(config, "workerinput", {}).get("testrunuid")  # of pytest-xdist
     try:
-        servers = find_servers(stack)
+        servers = find_servers_of_run(stack, run) if run else find_servers(stack)
     except UnavailableError as error:
         return error
     return _Shared(servers, stack.enter_context(template_database(servers.database_url)))
