@@ -26,6 +26,7 @@ from fw_worker.dead_letters import one_at_a_time
 from fw_worker.dead_letters.collector import collect_once
 from fw_worker.dead_letters.death import Death
 from fw_worker.dead_letters.letter import State
+from fw_worker.dead_letters.signs import Signs
 
 MANY = 1000
 
@@ -196,7 +197,7 @@ def test_two_replays_at_once_send_each_letter_once(
 COLLECTOR = """
 import os, signal, sys
 from fw_worker.dead_letters import collector
-if sys.argv[2:] == ["killed"]:
+if sys.argv[3:] == ["killed"]:
     collector.Collector._settle = lambda *_: os.kill(os.getpid(), signal.SIGKILL)
 collector.main()
 """
@@ -206,10 +207,14 @@ collector.main()
 def collecting(fw_services: Services, tmp_path: Path):
     """Starts a collector of the test's own; ended with the test."""
     started: list[subprocess.Popen[bytes]] = []
+    signs = Signs.to_share()
+    shared = signs.descriptor
+    assert shared is not None
 
     def start(*words: str, **env: str) -> subprocess.Popen[bytes]:
         process = subprocess.Popen(
-            [sys.executable, "-c", COLLECTOR, str(os.getpid()), *words],
+            [sys.executable, "-c", COLLECTOR, str(shared), str(os.getpid()), *words],
+            pass_fds=[shared],
             env={**os.environ, **fw_services.settings.environment(), **env},
             cwd=tmp_path,
             stdin=subprocess.DEVNULL,
@@ -221,6 +226,7 @@ def collecting(fw_services: Services, tmp_path: Path):
     for process in started:
         process.kill()
         process.wait()
+    signs.close()
 
 
 def test_a_collector_killed_between_commit_and_acknowledgement_neither_loses_nor_doubles(
