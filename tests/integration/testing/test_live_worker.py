@@ -6,6 +6,7 @@ import subprocess
 import sys
 
 import pytest
+from collected import wait_until
 
 pytest_plugins = ["pytester"]
 
@@ -75,7 +76,7 @@ def test_a_killed_worker_takes_its_children_along(fw_live_worker, orders):
     worker.kill()
 
     assert worker.process.returncode == -signal.SIGKILL
-    assert not is_running(worker.pid)
+    wait_until(lambda: not is_running(worker.pid), lambda: "a process of it goes on")
 
 
 def is_running(group: int) -> bool:

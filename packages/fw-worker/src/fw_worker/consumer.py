@@ -14,6 +14,7 @@ from celery.worker.consumer.connection import Connection
 from fw_core.attempt.failure import describe
 from fw_core.attempt.outcome import Cause
 from fw_core.errors import FrameworkError, UnknownTaskMessage, UnreadableMessage
+from fw_worker.ahead.dispatcher import Dispatcher
 from fw_worker.broker_connection import wait_for_broker
 from fw_worker.broker_version import SayWhatTheBrokerCannot
 from fw_worker.dead_letters.death import Death
@@ -48,6 +49,9 @@ class WorkerConsumer(Consumer):  # type: ignore[misc]
     """Takes messages; none that cannot be run is thrown away."""
 
     task_consumer: Any
+    on_task_request: Any
+    qos: Any
+    ahead: Dispatcher | None = None
 
     class Blueprint(Consumer.Blueprint):  # type: ignore[misc]
         """The steps of a consumer, without Celery's own delayed delivery: wait queues do it."""
@@ -63,6 +67,7 @@ class WorkerConsumer(Consumer):  # type: ignore[misc]
         if type(kwargs.get("pool")).__module__ == "celery.concurrency.solo":
             kwargs["amqheartbeat"] = SOLO_HEARTBEAT
         super().__init__(*args, worker_options={**(worker_options or {}), **quiet}, **kwargs)
+        self._process, self.on_task_request = self.on_task_request, self._on_task_request
         self.selfcare = SelfCare(self, self._stopping.taken)
 
     def ensure_connected(self, conn: Any) -> Any:
@@ -91,11 +96,38 @@ class WorkerConsumer(Consumer):  # type: ignore[misc]
         super().on_connection_error_after_connected(exc)
 
     def register_with_event_loop(self, hub: Any) -> None:
-        """Count what comes, from the first message on."""
+        """Count what comes, from the first message on, and send ahead to processes."""
         super().register_with_event_loop(hub)
+        if self.ahead is None and type(self.pool).__module__ == "celery.concurrency.prefork":
+            self.ahead = Dispatcher(self.controller, hub)
         taken, consumer = self._stopping.taken, self.task_consumer
         taken.forget()
         consumer.on_message = taken.counting(consumer.on_message)
+
+    def on_close(self) -> None:
+        """The connection is gone: the broker gives what was not begun to whoever is there."""
+        if self.ahead is not None:
+            self.ahead.clear()
+        super().on_close()
+
+    def fetch(self, count: int) -> None:
+        """Have up to so many messages here at a time, from now on.
+
+        RabbitMQ takes a new limit for consumers that begin after it (basic.qos, not global).
+
+        Raises:
+            OSError: the connection is lost.
+        """
+        self.task_consumer.cancel()
+        self.qos.value = count
+        self.qos.update()
+        self.task_consumer.consume()
+
+    def _on_task_request(self, request: Any) -> None:
+        if self.ahead is None:
+            self._process(request)
+        else:
+            self.ahead.add(request)
 
     def _meanwhile(self) -> None:
         self.selfcare.connecting()

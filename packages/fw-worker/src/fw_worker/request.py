@@ -9,14 +9,17 @@ from __future__ import annotations
 
 import logging
 import time
+from collections.abc import Callable
 from functools import cached_property
-from typing import Any
+from typing import TYPE_CHECKING, Any
+from weakref import ref
 
 from celery import signals
+from celery.app.trace import fast_trace_task
 from celery.exceptions import Ignore, Reject, Retry, Terminated, TimeLimitExceeded, WorkerLostError
 from celery.worker import state as worker_state
 from celery.worker.request import Request
-from celery.worker.state import task_ready
+from celery.worker.state import task_ready, task_reserved
 
 from fw_core.attempt.failure import AttemptFailed, TaskError
 from fw_core.attempt.outcome import Cause, GaveUp, Outcome, RetryIn, Succeeded
@@ -29,6 +32,9 @@ from fw_worker.ended import Ended, tell
 from fw_worker.in_pool import settle_in_pool
 from fw_worker.told import was_told
 
+if TYPE_CHECKING:
+    from fw_worker.ahead.group import Group
+
 _logger = logging.getLogger("fw.worker")
 
 _CELERYS_OWN = (Ignore, Retry, Terminated, SystemExit, KeyboardInterrupt, MemoryError)
@@ -39,6 +45,8 @@ class AttemptRequest(Request):  # type: ignore[misc]
     """One message that is being worked on."""
 
     task: FrameworkTask
+    group: Group | None = None  # those that it is sent to a process with
+    traced: Callable[[str, float | None], None] | None = None
 
     @property
     def time_limits(self) -> tuple[None, None]:
@@ -63,6 +71,55 @@ class AttemptRequest(Request):  # type: ignore[misc]
     def deliveries(self) -> list[tuple[Settle, Settle]]:
         """How to acknowledge, and how to reject, the same message where it came again."""
         return []
+
+    # On the way to the pool: see ahead/dispatcher.py
+
+    def call(self) -> tuple[Any, ...]:
+        """What Celery's tracer takes in a process of the pool."""
+        return (
+            self._type, self.id, self._request_dict, self._body,
+            self._content_type, self._content_encoding,
+        )  # fmt: skip
+
+    def send_alone(self, pool: Any) -> None:
+        """Give it to the next process that is free, without others."""
+        result = pool.apply_async(
+            fast_trace_task,
+            args=self.call(),
+            accept_callback=self.on_accepted,
+            timeout_callback=self.on_timeout,
+            callback=self.on_traced,
+            error_callback=self.on_failure,
+            timeout=self.task.time_limit,
+            correlation_id=self.id,
+        )
+        self.group, self._apply_result = None, None if result is None else ref(result)
+
+    def not_begun(self) -> None:
+        """The process that it was sent to did not begin with it."""
+        self.group = self.worker_pid = self.time_start = self._apply_result = None
+        worker_state.active_requests.discard(self)
+        task_reserved(self)
+
+    def on_settled(self) -> None:
+        """Its process has settled it, and could not say how."""
+        task_ready(self)
+        self.acknowledge()
+
+    def on_traced(self, answer: tuple[Any, Any, float | None]) -> None:
+        """Celery's tracer came to the end of the attempt, however it ended."""
+        if self.traced is not None:
+            self.traced(self.task.name, answer[2])
+        self.on_success(answer)
+
+    def terminate(self, pool: Any, signal: Any = None) -> None:
+        """End its attempt, and no other that was sent to the same process."""
+        if self.group is not None and self.group.running is not self:
+            self.group.hold()  # and found revoked when it is sent anew
+            return
+        super().terminate(pool, signal)
+
+    # How it ends.
 
     def acknowledge(self) -> None:
         """Acknowledge the message, and the same where it came again meanwhile."""

@@ -196,6 +196,8 @@ class Stopping:
         consumer = self._worker.consumer
         if self._worker.semaphore is not None:
             self._worker.semaphore.clear()
+        if consumer.ahead is not None:
+            consumer.ahead.clear()
         reserved = at_this_moment(state.reserved_requests)
         waiting = [request for request in reserved if not self._is_started(request)]
         for bucket in filter(None, consumer.task_buckets.values()):  # held by a rate limit

@@ -1,0 +1,257 @@
+r"""How many tasks a second a worker with two processes executes, beside other frameworks.
+
+    FW_TEST_BROKER_URL=… FW_TEST_MANAGEMENT_URL=… FW_TEST_DATABASE_URL=… \
+        python benchmarks/execute.py
+    python benchmarks/execute.py                        # with Docker: starts its own servers
+    python benchmarks/execute.py fw celery --rounds 5 --tasks 5000
+
+Each contender gets a backlog of calls and then a worker; what counts is the time from the first to
+the last execution, so that neither sending nor starting is in it. The contenders take turns, round
+by round, and a ratio is that of one round: the table shows the median of the ratios and their
+range. The task does nothing but note when it ran. Where results are kept, it is checked that all
+are there, and the time ends when the last one is.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import signal
+import statistics
+import struct
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack, closing, contextmanager, suppress
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from psycopg2 import connect
+from psycopg2.errors import UndefinedTable
+
+from fw_testing.servers import find_servers
+
+HERE = Path(__file__).parent
+
+
+@dataclass(frozen=True, slots=True)
+class Contender:
+    """Who takes part.
+
+    Attributes:
+        module: Its tasks, below ``contenders``.
+        worker: Starts a worker with two processes.
+        table: Where results are kept, if anywhere: a table, or "redis".
+        env: What its processes are told besides the servers.
+    """
+
+    module: str
+    worker: tuple[str, ...]
+    table: str = ""
+    env: tuple[tuple[str, str], ...] = ()
+
+
+_CELERY = (sys.executable, "-m", "celery", "-A")
+_TUNED = ("--without-gossip", "--without-mingle", "--without-heartbeat", "--loglevel=WARNING")
+_FW = (sys.executable, "-m", "fw_worker.cli", "worker", "--concurrency", "2")
+_DRAMATIQ = (
+    *(sys.executable, "-m", "dramatiq", "contenders.dramatiq_tasks"),
+    *("--processes", "2", "--threads", "1"),
+)
+_KEPT = ("BENCHMARK_RESULTS", "1")
+CONTENDERS = {
+    "fw": Contender("fw_tasks", _FW),
+    "fw+results": Contender("fw_tasks", _FW, "fw_results"),
+    "celery": Contender(
+        "celery_tasks", (*_CELERY, "contenders.celery_tasks", "worker", "-c2", *_TUNED)
+    ),
+    "celery+results": Contender(
+        "celery_tasks",
+        (*_CELERY, "contenders.celery_tasks", "worker", "-c2", *_TUNED),
+        "celery_taskmeta",
+        (_KEPT,),
+    ),
+    "sketch": Contender(
+        "sketch_tasks",
+        (*_CELERY, "contenders.sketch_tasks", "worker", "-c2", "--loglevel=INFO"),
+        "celery_taskmeta",
+    ),
+    "dramatiq": Contender("dramatiq_tasks", _DRAMATIQ, env=(("dramatiq_queue_prefetch", "200"),)),
+    "dramatiq+results": Contender(
+        "dramatiq_tasks", _DRAMATIQ, "redis", (("dramatiq_queue_prefetch", "200"), _KEPT)
+    ),
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Measured:
+    """One contender in one round: tasks a second, and CPU microseconds of its worker a task."""
+
+    per_second: float
+    cpu: float
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawTextHelpFormatter
+    )
+    parser.add_argument("contenders", nargs="*", default=list(CONTENDERS))
+    parser.add_argument("--rounds", type=int, default=5)
+    parser.add_argument("--tasks", type=int, default=4_000)
+    parser.add_argument("--json", type=Path, help="where to write every number")
+    given = parser.parse_args()
+    measured: dict[str, list[Measured]] = {name: [] for name in given.contenders}
+    with ExitStack() as stack:
+        servers = find_servers(stack)
+        for number in range(given.rounds):
+            shift = number % len(given.contenders)
+            for name in given.contenders[shift:] + given.contenders[:shift]:
+                measured[name].append(run(CONTENDERS[name], servers, given.tasks))
+                last = measured[name][-1]
+                print(f"  {name}: {last.per_second:,.0f}/s, {last.cpu:.0f} µs", flush=True)
+    show(measured)
+    if given.json:
+        plain = {
+            name: [[one.per_second, one.cpu] for one in found] for name, found in measured.items()
+        }
+        given.json.write_text(json.dumps(plain, indent=1))
+
+
+def show(measured: dict[str, list[Measured]]) -> None:
+    """A table: each against the first one, paired by round."""
+    first, *_ = measured
+    print(f"\n{'':18} {'tasks/s':>9} {'µs CPU':>7}   x {first}")
+    for name, found in measured.items():
+        ratios = [
+            mine.per_second / other.per_second
+            for mine, other in zip(found, measured[first], strict=True)
+        ]
+        print(
+            f"{name:18} {statistics.median(one.per_second for one in found):9,.0f} "
+            f"{statistics.median(one.cpu for one in found):7.0f}   "
+            f"{statistics.median(ratios):.2f} [{min(ratios):.2f} to {max(ratios):.2f}]"
+        )
+
+
+@contextmanager
+def place(servers: Any) -> Iterator[dict[str, str]]:
+    """A vhost and a database of its own, as each process is told."""
+    from fw_testing.fresh import fresh_database, fresh_name, fresh_vhost, template_database
+    from fw_testing.management import Management
+
+    with ExitStack() as stack:
+        management = Management(servers.management_url, fresh_name())
+        broker = stack.enter_context(fresh_vhost(servers.broker_url, management))
+        template = stack.enter_context(template_database(servers.database_url))
+        database = stack.enter_context(fresh_database(servers.database_url, template))
+        yield {
+            "BENCHMARK_BROKER": broker,
+            "BENCHMARK_DATABASE": database,
+            "FW_BROKER_URL": broker,
+            "FW_DATABASE_URL": database,
+            "FW_MANAGEMENT_URL": servers.management_url or "",
+            "FW_TASK_MODULES": "contenders.fw_tasks",
+            "PYTHONPATH": str(HERE),
+        }
+
+
+def run(contender: Contender, servers: Any, tasks: int) -> Measured:
+    """Give it a backlog, start its worker, wait for the last task and stop it."""
+    with ExitStack() as stack:
+        directory = Path(stack.enter_context(tempfile.TemporaryDirectory()))
+        journal = directory / "journal"
+        journal.touch()
+        env = {
+            **os.environ,
+            **stack.enter_context(place(servers)),
+            **dict(contender.env),
+            "FW_BENCHMARK_JOURNAL": str(journal),
+        }
+        send = f"send({tasks}, {bool(contender.table)})"
+        code = f"from contenders.{contender.module} import send; {send}"
+        subprocess.run([sys.executable, "-c", code], env=env, check=True)
+        worker = stack.enter_context(working(contender, env, directory))
+        worker.wait_until(lambda: journal.stat().st_size > 0)
+        began, cpu = time.time(), worker.cpu()
+        worker.wait_until(lambda: journal.stat().st_size >= 8 * tasks)
+        moments = [moment for (moment,) in struct.iter_unpack("d", journal.read_bytes())]
+        first, last = min(moments), max(moments)
+        if contender.table:
+            worker.wait_until(lambda: stored(contender.table, env) >= tasks)
+            last = time.time()
+        cpu, wall = worker.cpu() - cpu, time.time() - began
+        return Measured(
+            per_second=(tasks - 1) / (last - first), cpu=cpu / (tasks * wall / (last - first)) * 1e6
+        )
+
+
+def stored(table: str, env: dict[str, str]) -> int:
+    """How many results there are."""
+    if table == "redis":
+        import redis
+
+        return int(redis.Redis.from_url(env["BENCHMARK_REDIS"]).dbsize())
+    with closing(connect(env["BENCHMARK_DATABASE"])) as connection, connection.cursor() as cursor:
+        try:
+            cursor.execute(f"SELECT count(*) FROM {table}")
+        except UndefinedTable:
+            return 0
+        return int(cursor.fetchone()[0])
+
+
+@dataclass(frozen=True, slots=True)
+class Worker:
+    """A running worker and its processes."""
+
+    process: subprocess.Popen[bytes]
+    log: Path
+
+    def wait_until(self, condition: Callable[[], bool]) -> None:
+        """Wait; a worker that ends or takes too long ends the benchmark with its log."""
+        end = time.monotonic() + 180
+        while not condition():
+            if self.process.poll() is not None or time.monotonic() > end:
+                sys.exit(f"{self.process.args} did not run all:\n{self.log.read_text()[-3000:]}")
+            time.sleep(0.02)
+
+    def cpu(self) -> float:
+        """Seconds of CPU that its processes have used."""
+        ticks = 0
+        for stat in Path("/proc").glob("[0-9]*/stat"):
+            with suppress(OSError):
+                fields = stat.read_text().rpartition(")")[2].split()
+                if int(fields[2]) == self.process.pid:
+                    ticks += int(fields[11]) + int(fields[12])
+        return ticks / os.sysconf("SC_CLK_TCK")
+
+
+@contextmanager
+def working(contender: Contender, env: dict[str, str], directory: Path) -> Iterator[Worker]:
+    """Start the contender's worker; it is gone afterwards."""
+    log = directory / "log"
+    with log.open("wb") as output:
+        process = subprocess.Popen(
+            contender.worker,
+            cwd=directory,
+            env=env,
+            stdout=output,
+            stderr=subprocess.STDOUT,
+            start_new_session=True,
+        )
+    try:
+        yield Worker(process, log)
+    finally:
+        process.send_signal(signal.SIGTERM)
+        try:
+            process.wait(30)
+        finally:
+            with suppress(ProcessLookupError):
+                os.killpg(process.pid, signal.SIGKILL)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,163 @@
+"""Sends what waits to the pool: alone, or with others where attempts are short."""
+
+from __future__ import annotations
+
+import time
+from collections import deque
+from typing import TYPE_CHECKING, Any
+
+from celery.worker import state
+
+from fw_worker.ahead.board import Board
+from fw_worker.ahead.fetching import LOOK_SECONDS, Fetching
+from fw_worker.ahead.group import STUCK_SECONDS, Group
+from fw_worker.ahead.pace import Pace, fits
+
+if TYPE_CHECKING:
+    from fw_worker.request import AttemptRequest
+
+
+class Dispatcher:
+    """What one worker with processes has waiting for them.
+
+    A free process gets the first that waits, and with it as many of the next ones as are expected
+    to be over soon. So on an idle worker each goes alone and at once, and under load many go
+    together.
+
+    Args:
+        worker: Celery's worker.
+        hub: Its event loop.
+    """
+
+    def __init__(self, worker: Any, hub: Any) -> None:
+        self._worker = worker
+        self._hub = hub
+        self._pace = Pace()
+        self._fetching = Fetching(worker.consumer.qos.value, worker.concurrency)
+        self._is_looking = False
+        self._board = Board()
+        self._waiting: deque[AttemptRequest] = deque()
+        self._groups: set[Group] = set()
+        self._asks = False
+
+    def add(self, request: AttemptRequest) -> None:
+        """Send a request when a process is free for it."""
+        request.traced = self._on_traced
+        self._waiting.append(request)
+        if not self._is_looking:
+            self._is_looking = True
+            self._fetching.began(time.monotonic())
+            self._hub.call_later(LOOK_SECONDS, self._look_at_load)
+        self._ask()
+
+    def clear(self) -> None:
+        """Forget what no process has begun with: its messages were given back, or will be."""
+        self._waiting.clear()
+        self._asks = False
+        for group in tuple(self._groups):
+            if not group.is_accepted:
+                group.hold()
+                self._groups.discard(group)  # its place stays taken: a process may have it yet
+
+    def _ask(self) -> None:
+        if self._waiting and not self._asks:
+            self._asks = True
+            self._worker.semaphore.acquire(self._send)
+
+    def _send(self) -> None:
+        """A process is free."""
+        self._asks = False
+        members = self._take()
+        place = self._board.take(len(members)) if len(members) > 1 else None
+        if not members:
+            self._worker.semaphore.release()
+            return
+        if place is None:
+            first, *others = members
+            self._waiting.extendleft(reversed(others))
+            first.send_alone(self._pool)
+        else:
+            group = Group(members, place, again=self._send_again, ended=self._forget)
+            self._groups.add(group)
+            group.send(self._pool)
+            self._look_later(group)
+        self._ask()
+
+    def _take(self) -> list[AttemptRequest]:
+        taken: list[AttemptRequest] = []
+        expected = 0.0
+        share = -(-len(self._waiting) // self._free())
+        while self._waiting:
+            request = self._waiting[0]
+            pace = self._pace.of(request.task.name)
+            if taken and (len(taken) >= share or not fits(pace, expected, len(taken))):
+                break
+            self._waiting.popleft()
+            if request.acknowledged or request.revoked():
+                continue
+            taken.append(request)
+            if pace is None or not fits(pace, 0.0, 0):
+                break
+            expected += pace
+        return taken
+
+    def _free(self) -> int:
+        """How many processes are free, this one included: each gets its share of what waits."""
+        return int(self._worker.semaphore.value) + 1
+
+    def _send_again(self, requests: list[AttemptRequest]) -> None:
+        for request in requests:
+            request.not_begun()
+        if self._worker.stopping.is_told:
+            for request in requests:
+                request.reject(requeue=True)
+                state.task_ready(request)
+            return
+        self._waiting.extendleft(reversed(requests))
+        self._ask()
+
+    def _forget(self, group: Group) -> None:
+        self._groups.discard(group)
+        self._board.give_back(group.place)
+
+    def _look_later(self, group: Group) -> None:
+        self._hub.call_later(STUCK_SECONDS, self._look, group)
+
+    def _look(self, group: Group) -> None:
+        if group in self._groups and group.look():
+            self._look_later(group)
+
+    def _on_traced(self, task: str, seconds: float | None) -> None:
+        if seconds is not None:
+            self._pace.note(task, seconds)
+        self._fetching.ended(time.monotonic())
+
+    def _look_at_load(self) -> None:
+        """Have as many messages here as can be used, and give back what is too much.
+
+        Raises:
+            OSError: the connection is lost.
+        """
+        consumer = self._worker.consumer
+        is_busy = self._worker.semaphore.value == 0
+        self._is_looking = is_busy or bool(self._waiting)
+        if self._worker.stopping.is_told:
+            return
+        current = consumer.qos.value
+        wanted = self._fetching.decide(current, is_busy=is_busy, now=time.monotonic())
+        if wanted != current:
+            consumer.fetch(wanted)
+        if wanted < current:
+            self._give_back(len(self._waiting) - wanted)
+        if self._is_looking:
+            self._hub.call_later(LOOK_SECONDS, self._look_at_load)
+
+    def _give_back(self, count: int) -> None:
+        for _ in range(count):
+            request = self._waiting.pop()
+            request.reject(requeue=True)
+            state.task_ready(request)
+
+    @property
+    def _pool(self) -> Any:
+        return self._worker.pool

@@ -1,0 +1,192 @@
+"""A group, seen from the first process: the pool's part is played here, the board is real."""
+
+from __future__ import annotations
+
+import time
+from types import SimpleNamespace
+
+import pytest
+
+from fw_worker.ahead.board import Board, Place
+from fw_worker.ahead.group import STUCK_SECONDS, Group
+
+
+class Request:
+    """Notes what it is told."""
+
+    def __init__(self, name: str, told: list, fails: bool = False) -> None:
+        self.name, self._told, self._fails = name, told, fails
+        self.task = SimpleNamespace(time_limit=60.0)
+
+    def call(self):
+        return (self.name,)
+
+    def __getattr__(self, what):
+        if not what.startswith("on_"):
+            raise AttributeError(what)
+
+        def tell(*args):
+            self._told.append((self.name, what.removeprefix("on_")))
+            if self._fails:
+                raise RuntimeError(self.name)
+
+        return tell
+
+
+class Pool:
+    """billiard's, as far as a group knows it."""
+
+    def __init__(self) -> None:
+        self._pool = self
+        self.killed = []
+
+    def apply_async(self, function, args, **callbacks):
+        self.sent, self.callbacks = args, callbacks
+        self.result = type("Result", (), {"_timeout": None})()
+        return self.result
+
+    def on_hard_timeout(self, result):
+        self.killed.append(result._timeout)
+        self.callbacks["error_callback"]("time limit exceeded")
+        self.callbacks["timeout_callback"](False, result._timeout)
+
+
+class World:
+    def __init__(self, *names: str, broken: str = "") -> None:
+        self.told, self.again, self.over = [], [], []
+        self.members = [Request(name, self.told, fails=name == broken) for name in names]
+        self.pool = Pool()
+        self.group = Group(
+            list(self.members),
+            Board().take(len(names)),
+            again=lambda requests: self.again.extend(request.name for request in requests),
+            ended=self.over.append,
+        )
+        self.group.send(self.pool)
+        self.pool.callbacks["accept_callback"](1, time.monotonic())
+        self.told.clear()
+        self.process = Place(self.pool.sent[0])  # what the process of the pool writes to
+
+    def answers(self, *answers):
+        self.pool.callbacks["callback"](list(answers))
+
+    def lost(self):
+        self.pool.callbacks["error_callback"]("the process is gone")
+
+
+@pytest.fixture
+def late(monkeypatch):
+    """Makes it later."""
+    real, passed = time.monotonic, [0.0]
+    monkeypatch.setattr("fw_worker.ahead.group.time.monotonic", lambda: real() + passed[0])
+
+    def add(seconds: float) -> None:
+        passed[0] += seconds
+
+    return add
+
+
+def test_each_request_is_told_its_own_answer():
+    world = World("a", "b", "c")
+    world.answers((True, "done"), (False, "failed"), (True, "done"))
+    assert world.told == [("a", "traced"), ("b", "failure"), ("c", "traced")]
+    assert (world.again, world.over) == ([], [world.group])
+
+
+def test_one_that_cannot_take_note_of_its_answer_is_alone_with_that(caplog):
+    world = World("a", "b", "c", broken="a")
+    world.answers(*[(True, "done")] * 3)
+    assert [name for name, _ in world.told] == ["a", "b", "c"]
+    assert "could not be taken note of" in caplog.text
+
+
+def test_of_a_process_that_died_only_the_attempt_that_ran_has_failed():
+    world = World("a", "b", "c", "d")
+    world.process.begin(0)
+    world.process.end(0)
+    world.process.begin(1)
+    world.lost()
+    assert world.told == [("a", "settled"), ("b", "failure")]
+    assert (world.again, world.over) == (["c", "d"], [world.group])
+
+
+def test_of_a_process_that_died_between_two_attempts_none_has_failed():
+    world = World("a", "b")
+    world.process.begin(0)
+    world.process.end(0)
+    world.lost()
+    assert world.told == [("a", "settled")]
+    assert world.again == ["b"]
+
+
+def test_of_a_process_that_died_before_the_first_all_are_sent_anew():
+    world = World("a", "b")
+    world.lost()
+    assert (world.told, world.again) == ([], ["a", "b"])
+
+
+def test_what_waits_behind_a_long_attempt_is_taken_back(late):
+    """In two looks: what the process begins meanwhile is seen by the second."""
+    world = World("a", "b", "c", "d")
+    world.process.begin(0)
+    late(STUCK_SECONDS * 1.1)
+    assert world.group.look()
+    assert world.again == []
+    late(STUCK_SECONDS)
+    assert world.group.look()
+    assert world.again == ["b", "c", "d"]
+    assert not world.process.begin(1)
+    world.answers((True, "done"))
+    assert world.told == [("a", "traced")]
+    assert (world.again, world.over) == (["b", "c", "d"], [world.group])
+
+
+def test_one_that_the_process_begins_while_it_is_taken_back_runs_there(late):
+    world = World("a", "b", "c")
+    world.process.begin(0)
+    late(STUCK_SECONDS * 1.1)
+    world.group.look()
+    world.process.end(0)
+    world.group.place.limit = 3  # as the process saw it when it asked
+    assert world.process.begin(1)
+    world.group.place.limit = 1
+    world.group.look()
+    assert world.again == ["c"]
+    world.answers((True, "done"), (True, "done"))
+    assert world.told == [("a", "traced"), ("b", "traced")]
+
+
+def test_short_attempts_are_left_where_they_are(late):
+    world = World("a", "b", "c")
+    for number in range(3):
+        world.process.begin(number)
+        late(STUCK_SECONDS * 0.4)
+        assert world.group.look()
+        world.process.end(number)
+    assert world.again == []
+    world.answers(*[(True, "done")] * 3)
+    assert not world.group.look()
+
+
+def test_the_hard_limit_is_that_of_the_attempt_and_costs_no_other(late):
+    world = World("a", "b", "c")
+    world.process.begin(0)
+    world.process.end(0)
+    world.process.begin(1)
+    late(59)
+    world.group.look()
+    assert world.pool.killed == []
+    late(2)
+    world.group.look()
+    assert world.pool.killed == [60.0]
+    assert world.told == [("a", "settled"), ("b", "failure"), ("b", "timeout")]
+    assert world.again == ["c"]
+
+
+def test_the_attempt_that_runs_is_known():
+    world = World("a", "b")
+    assert world.group.running is None
+    world.process.begin(0)
+    assert world.group.running is world.members[0]
+    world.process.end(0)
+    assert world.group.running is None
