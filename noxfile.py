@@ -59,11 +59,9 @@ def _interpreter(version: str) -> str | None:
 INTERPRETERS = {version: _interpreter(version) for version in PYTHONS}
 PRESENT = [version for version in PYTHONS if INTERPRETERS[version]]
 OLDEST, NEWEST = (PRESENT or PYTHONS)[0], (PRESENT or PYTHONS)[-1]
-"""The newest runs all tests, with coverage; the others run the unit tests.
+"""The newest runs all tests; the others run the unit tests."""
 
-Not the oldest: CPython 3.11 hangs in traced code once an asynchronous exception that had not been
-raised yet was taken back.
-"""
+ELSEWHERE = ("--ignore=tests/docs", "--ignore=tests/image")  # sessions of their own
 
 UNTRACED = "tests/unit/worker/test_time_limit.py"
 """Switches threads a million times a second: under coverage it crawls."""
@@ -112,10 +110,8 @@ def _sync(session: nox.Session, *arguments: str) -> None:
     )
 
 
-def _pytest(session: nox.Session, *arguments: str, covered: bool = False) -> None:
-    given = session.posargs or arguments
-    cov = ("--cov", "--cov-report=") if covered and not session.posargs else ()
-    session.run("pytest", *cov, *given, env={"COVERAGE_FILE": str(ROOT / ".coverage")})
+def _pytest(session: nox.Session, *arguments: str) -> None:
+    session.run("pytest", *(session.posargs or arguments))
 
 
 def _script(session: nox.Session, text: str) -> str:
@@ -158,20 +154,30 @@ def types(session: nox.Session) -> None:
 
 @nox.session(python=PYTHONS)
 def tests(session: nox.Session) -> None:
-    """All that needs no server, with coverage, on the newest Python; the unit tests on the rest."""
+    """All that needs no server on the newest Python; the unit tests on the rest."""
     _sync(session)
     if session.python == NEWEST:
-        session.run("coverage", "erase", env={"COVERAGE_FILE": str(ROOT / ".coverage")})
-        elsewhere = ("--ignore=tests/docs", "--ignore=tests/image")  # sessions of their own
         # More than processors: those that start workers wait more than they compute.
-        everything = ("-n", "4", "-m", "not fw_services", *elsewhere, f"--ignore={UNTRACED}")
-        _pytest(session, *everything, covered=True)
-        if not session.posargs:
-            _pytest(session, UNTRACED)
-        _report_coverage(session)
+        _pytest(session, "-n", "4", "-m", "not fw_services", *ELSEWHERE)
     else:
         own = ("tests/unit", "packages", "--ignore=tests/unit/testing")  # the oldest and newest do
         _pytest(session, "-n", "2", "-m", "not fw_services", *own)
+
+
+@nox.session(python=NEWEST)
+def coverage(session: nox.Session) -> None:
+    """Which lines and branches no test reaches, worker processes included: slow, so on demand.
+
+    Not on the oldest: CPython 3.11 hangs in traced code once an asynchronous exception that had not
+    been raised yet was taken back.
+    """
+    _sync(session)
+    file = {"COVERAGE_FILE": str(ROOT / ".coverage")}
+    session.run("coverage", "erase", env=file)
+    everything = ("-n", "4", "-m", "not fw_services", *ELSEWHERE, f"--ignore={UNTRACED}")
+    session.run("pytest", "--cov", "--cov-report=", *(session.posargs or everything), env=file)
+    session.run("coverage", "combine", "--quiet", env=file, success_codes=[0, 1])
+    session.run("coverage", "report", "--skip-covered", env=file)
 
 
 @nox.session(python=OLDEST)
@@ -318,11 +324,3 @@ def _left_out() -> Iterator[str]:
         )
     if not DOCKER and not REQUIRED:
         yield "LEFT OUT: image, which needs Docker. To run it: start Docker, then nox -s image"
-
-
-def _report_coverage(session: nox.Session) -> None:
-    if session.posargs:
-        return
-    environment = {"COVERAGE_FILE": str(ROOT / ".coverage")}
-    session.run("coverage", "combine", "--quiet", env=environment, success_codes=[0, 1])
-    session.run("coverage", "report", "--skip-covered", env=environment)
