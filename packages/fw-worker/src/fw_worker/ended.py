@@ -70,7 +70,16 @@ def tell(ended: Ended) -> None:
         listener(ended)
 
 
+def _write(line: str, facts: dict[str, Any]) -> None:
+    """The line of a success. Most attempts are one, and where this file says so tells nobody."""
+    record = logging.LogRecord(_logger.name, logging.INFO, __file__, 0, "%s", (line,), None)
+    record.fw = facts
+    _logger.handle(record)
+
+
 def _log(ended: Ended) -> None:
+    if isinstance(ended.outcome, Succeeded) and not _logger.isEnabledFor(logging.INFO):
+        return
     policy, seconds = ended.spec.policy, ended.seconds
     line = f"{ended.spec.name} attempt {ended.tries.attempt} of {policy.max_attempts}"
     facts: dict[str, Any] = {
@@ -86,7 +95,7 @@ def _log(ended: Ended) -> None:
     match ended.outcome:
         case Succeeded():
             facts["outcome"] = "succeeded"
-            _logger.info("%s succeeded in %.3f s", line, seconds, extra={"fw": facts})
+            _write(f"{line} succeeded in {seconds:.3f} s", facts)
         case RetryIn(seconds=wait, error=error, counts=True):
             facts |= {"outcome": "retry", "next_wait": round(wait, 3), "error": type_name(error)}
             _logger.warning(

@@ -7,6 +7,7 @@ import logging
 import os
 import sys
 import time
+from functools import lru_cache
 from types import TracebackType
 from typing import Any
 
@@ -59,8 +60,7 @@ class HumanFormatter(logging.Formatter):
         message = record.getMessage()
         if "outcome" in context:  # the one line of an attempt; an error's text may have several
             message = " ".join(message.split("\n"))
-        clock = time.strftime("%H:%M:%S", time.localtime(record.created))
-        line = f"{clock} {record.levelname:<7} {message}"
+        line = f"{_clock(int(record.created))} {record.levelname:<7} {message}"
         if task_id := context.get("task_id"):
             line += f" [{task_id}]"
         if record.exc_info:
@@ -89,6 +89,12 @@ class JsonFormatter(logging.Formatter):
         if record.exc_info:
             fields["traceback"] = self.formatException(_own_part(record.exc_info))
         return json.dumps(fields, ensure_ascii=False, default=str)
+
+
+@lru_cache(maxsize=1)
+def _clock(seconds: int) -> str:
+    """The time of day of a second, which many lines share."""
+    return time.strftime("%H:%M:%S", time.localtime(seconds))
 
 
 _Raised = tuple[type[BaseException], BaseException, TracebackType | None] | tuple[None, None, None]

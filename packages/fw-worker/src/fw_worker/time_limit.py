@@ -20,6 +20,7 @@ from typing import Any
 
 from fw_core.attempt.pipeline import Body, Run
 from fw_core.errors import TimedOut
+from fw_worker.told import is_own_process
 
 
 class _Stop(BaseException):
@@ -39,8 +40,12 @@ def limit_time(body: Body) -> Body:
 
     def wrapped(run: Run) -> Any:
         seconds = run.spec.timeout.total_seconds()
-        main = threading.current_thread() is threading.main_thread()
-        limited = _by_alarm if main and hasattr(signal, "setitimer") else _by_exception
+        if is_own_process():
+            limited = _by_own_alarm
+        elif threading.current_thread() is threading.main_thread() and hasattr(signal, "setitimer"):
+            limited = _by_alarm
+        else:
+            limited = _by_exception
         try:
             return limited(lambda: body(run), seconds + _LOOP_FIRST * run.spec.is_async)
         except _Stop as stop:
@@ -73,6 +78,30 @@ def _by_alarm(function: Callable[[], Any], seconds: float) -> Any:
         if others:
             left = others - (time.monotonic() - started)
             signal.setitimer(signal.ITIMER_REAL, max(left, 1e-6), interval)
+
+
+_is_armed = False
+
+
+def _by_own_alarm(function: Callable[[], Any], seconds: float) -> Any:
+    """The same where nobody else sets alarms: a handler that stays saves most of the time."""
+    global _is_armed
+    if signal.getsignal(signal.SIGALRM) is not _on_alarm:
+        signal.signal(signal.SIGALRM, _on_alarm)
+    _is_armed = True
+    try:
+        signal.setitimer(signal.ITIMER_REAL, seconds)
+        try:
+            return function()
+        finally:
+            _is_armed = False  # as above
+    finally:
+        signal.setitimer(signal.ITIMER_REAL, 0)
+
+
+def _on_alarm(signum: int, frame: Any) -> None:
+    if _is_armed:
+        raise _Stop
 
 
 def _by_exception(function: Callable[[], Any], seconds: float) -> Any:

@@ -50,14 +50,21 @@ def was_told() -> Told:
     return Told(_page[0])
 
 
+def is_own_process() -> bool:
+    """Whether this is a process of a worker's pool, in the thread that takes its signals."""
+    return (
+        _worker_pid is not None
+        and os.getpid() != _worker_pid
+        and threading.current_thread() is threading.main_thread()
+    )
+
+
 def let_attempts_end() -> None:
     """In a process of a pool: take SIGTERM and SIGHUP for the worker's, unless it says otherwise.
 
     Done when an attempt begins, since the pool sets its own handlers last.
     """
-    if _worker_pid is None or os.getpid() == _worker_pid:
-        return
-    if threading.current_thread() is not threading.main_thread():
+    if not is_own_process():
         return
     if signal.getsignal(signal.SIGTERM) is _on_sigterm:
         return

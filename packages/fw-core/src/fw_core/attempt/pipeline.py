@@ -19,7 +19,7 @@ import random
 import signal
 import threading
 from collections.abc import Callable, Coroutine
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
@@ -81,7 +81,16 @@ def with_checked_arguments(body: Body) -> Body:
 
     def wrapped(run: Run) -> Any:
         checked = run.arguments.decode(run.args, run.kwargs)
-        return body(replace(run, args=checked.args, kwargs=checked.kwargs))
+        return body(
+            Run(
+                spec=run.spec,
+                arguments=run.arguments,
+                attempt=run.attempt,
+                args=checked.args,
+                kwargs=checked.kwargs,
+                needs_result=run.needs_result,
+            )
+        )
 
     return wrapped
 

@@ -10,12 +10,11 @@ import uuid
 import weakref
 from collections.abc import Callable, Mapping
 from contextlib import nullcontext
-from datetime import datetime
+from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
 from celery import Celery
 from celery.local import maybe_evaluate
-from celery.utils.time import maybe_make_aware
 from kombu import Exchange
 from kombu.exceptions import OperationalError
 
@@ -95,10 +94,7 @@ class App(Celery):  # type: ignore[misc]
 
     def now(self) -> datetime:
         """The time, which a test may have set."""
-        if self._clock is None:
-            now: datetime = super().now()
-            return maybe_make_aware(now)  # type: ignore[no-any-return]
-        return self._clock()
+        return datetime.now(UTC) if self._clock is None else self._clock()
 
     @property
     def is_local(self) -> bool:

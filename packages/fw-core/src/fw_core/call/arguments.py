@@ -29,6 +29,17 @@ class Checked:
     kwargs: Kwargs
 
 
+@dataclass(frozen=True, slots=True)
+class _Positional:
+    """The parameters of a function that can all be given by position."""
+
+    required: int
+    carriers: tuple[tuple[str, carriers.Carrier], ...]
+
+    def takes(self, count: int) -> bool:
+        return self.required <= count <= len(self.carriers)
+
+
 class Arguments:
     """The arguments that a task takes.
 
@@ -180,6 +191,15 @@ class Arguments:
             for name in self._signature.parameters
         }
 
+    @cached_property
+    def _positional(self) -> _Positional | None:
+        """How a call with positional arguments alone is checked: most are such a one."""
+        parameters = self._signature.parameters.values()
+        if any(each.kind is not each.POSITIONAL_OR_KEYWORD for each in parameters):
+            return None
+        required = sum(each.default is each.empty for each in parameters)
+        return _Positional(required, tuple(self._carriers.items()))
+
     def _carrier(self, parameter: str, annotation: Any) -> carriers.Carrier:
         try:
             return carriers.carrier(annotation)
@@ -202,6 +222,14 @@ class Arguments:
         kwargs: Mapping[str, Any],
         direction: Callable[[carriers.Carrier], Callable[[str, Any], Any]],
     ) -> Checked:
+        positional = self._positional
+        if not kwargs and positional is not None and positional.takes(len(args)):
+            pairs = zip(positional.carriers, args, strict=False)
+            try:
+                return Checked(tuple([direction(own)(name, arg) for (name, own), arg in pairs]), {})
+            except plain.NotPlainError:
+                pass  # said below, with all that is wrong about it
+
         def refuse(_: Any, error: CallError) -> Any:
             raise error from None
 
