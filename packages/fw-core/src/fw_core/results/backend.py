@@ -163,17 +163,7 @@ class ResultBackend(_Base):  # type: ignore[misc]
         if state not in FINAL and getattr(request, "ignore_result", False):
             # A success of such a task stores nothing, so this state would stay for ever.
             return result
-        value = result if state in WITH_ERROR else self.encode(self.prepare_value(result))
-        children = self.current_task_children(request)
-        row = row_of(
-            task_id=str(task_id),
-            state=state,
-            value=value,
-            traceback=traceback,
-            request=request,
-            children=self.encode(children) if children else None,
-            now=datetime.now(UTC),
-        )
+        row = self._row(task_id, result, state, traceback, request)
         from fw_core.results import statements
 
         if state in FINAL:
@@ -189,6 +179,37 @@ class ResultBackend(_Base):  # type: ignore[misc]
                 "the state %s of %s could not be stored: %s", state, task_id, error.what
             )
         return result
+
+    def store_successes(self, successes: Iterable[tuple[Any, Any]]) -> None:
+        """Store the successes of several calls with one statement.
+
+        Args:
+            successes: Celery's request of each call, and what it returned.
+
+        Raises:
+            ResultStoreError: the database did not take them; perhaps not one of them.
+            kombu.exceptions.EncodeError: one is no JSON value.
+        """
+        from fw_core.results import statements
+
+        rows = [
+            self._row(request.id, value, SUCCESS, None, request) for request, value in successes
+        ]
+        self._write(lambda connection: statements.store_all(connection, rows))
+
+    def _row(
+        self, task_id: str, result: Any, state: str, traceback: Any, request: Any
+    ) -> ResultRow:
+        children = self.current_task_children(request)
+        return row_of(
+            task_id=str(task_id),
+            state=state,
+            value=result if state in WITH_ERROR else self.encode(self.prepare_value(result)),
+            traceback=traceback,
+            request=request,
+            children=self.encode(children) if children else None,
+            now=datetime.now(UTC),
+        )
 
     def _forget(self, task_id: str) -> None:
         from fw_core.results import statements

@@ -11,7 +11,18 @@ from collections.abc import Iterable
 from functools import cache
 from typing import Any
 
-from sqlalchemy import ColumnElement, Connection, bindparam, case, delete, func, select
+from sqlalchemy import (
+    ColumnElement,
+    Connection,
+    bindparam,
+    case,
+    cast,
+    delete,
+    func,
+    literal_column,
+    or_,
+    select,
+)
 from sqlalchemy.dialects import postgresql, sqlite
 
 from fw_core.database.tables import groups, results
@@ -23,6 +34,22 @@ _LOAD_ONE = select(results).where(results.c.task_id == bindparam("id"))
 def store(connection: Connection, row: ResultRow) -> None:
     """Store one state of one task."""
     connection.execute(_upsert_result(connection.dialect.name), row.values())
+
+
+def store_all(connection: Connection, rows: Iterable[ResultRow]) -> None:
+    """Store one state each of several tasks with one statement.
+
+    In the order of their ids, so that two processes that store the same ones wait for each other
+    and not both for the other; of one task the last state given.
+    """
+    by_id = {row.task_id: row for row in rows}
+    values = [by_id[task_id].values() for task_id in sorted(by_id)]
+    dialect = connection.dialect.name
+    if dialect == "postgresql":
+        arrays = {name: [value[name] for value in values] for name in values[0]}
+        connection.execute(_upsert_arrays(), arrays)
+    else:
+        connection.execute(_upsert_result(dialect), values)
 
 
 def load(connection: Connection, task_ids: Iterable[str]) -> dict[str, ResultRow]:
@@ -63,7 +90,22 @@ def insert_for(dialect: str) -> Any:
 
 @cache
 def _upsert_result(dialect: str) -> Any:
-    insert = insert_for(dialect)(results)
+    return _replacing(insert_for(dialect)(results))
+
+
+@cache
+def _upsert_arrays() -> Any:
+    """Rows as one array a column: one statement and one text of it, however many there are."""
+    columns = [results.c[name] for name in ResultRow.__slots__]
+    arrays = [cast(bindparam(each.name), postgresql.ARRAY(each.type)) for each in columns]
+    rows = func.unnest(*arrays).table_valued(*(each.name for each in columns))
+    names = [each.name for each in columns]
+    insert = insert_for("postgresql")(results)
+    return _replacing(insert.from_select(names, select(rows.render_derived())))
+
+
+def _replacing(insert: Any) -> Any:
+    """``insert``, where a row that is there gives way to one that outranks it."""
     new = insert.excluded
     old = results.c
     replaced = {
@@ -83,7 +125,7 @@ def _upsert_result(dialect: str) -> Any:
         name: func.coalesce(new[name], old[name])
         for name in ("task_name", "started_at", "parent_id", "root_id", "group_id", "worker")
     }
-    attempts = case((new.attempts == 0, old.attempts), else_=new.attempts)
+    attempts = case((new.attempts == literal_column("0"), old.attempts), else_=new.attempts)
     return insert.on_conflict_do_update(
         index_elements=[old.task_id],
         set_={**replaced, **kept, "attempts": attempts},
@@ -100,4 +142,10 @@ def _upsert_group(dialect: str) -> Any:
 
 
 def _rank(state: ColumnElement[str]) -> ColumnElement[int]:
-    return case((state == SUCCESS, 2), (state.in_(sorted(FAILURES)), 1), else_=0)
+    # The states as literals: values outside of VALUES would keep rows from being sent together.
+    has_failed = or_(*(state == literal_column(repr(name)) for name in sorted(FAILURES)))
+    return case(
+        (state == literal_column(repr(SUCCESS)), literal_column("2")),
+        (has_failed, literal_column("1")),
+        else_=literal_column("0"),
+    )
