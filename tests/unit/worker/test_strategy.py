@@ -2,18 +2,22 @@
 
 from __future__ import annotations
 
+import uuid
 from contextlib import contextmanager
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pytest
 from celery.exceptions import InvalidTaskError
+from hypothesis import given
+from hypothesis import strategies as st
+from kombu.utils.json import dumps, loads
 
 from fw_core.broker.amqp import BROKER_DEATH_HEADERS
 from fw_core.broker.publish import Unconfirmed
 from fw_core.settings import read_settings
 from fw_worker.app import create_app
-from fw_worker.strategy import check_shape, due_of, send_on
+from fw_worker.strategy import check_shape, decode_quickly, due_of, send_on
 
 NOON = datetime(2026, 1, 1, 12, tzinfo=UTC)
 
@@ -206,3 +210,47 @@ def test_a_message_that_cannot_be_sent_on_stays(rabbit):
 @pytest.mark.parametrize("header", sorted(BROKER_DEATH_HEADERS))
 def test_every_death_header_is_the_brokers_own(header):
     assert header.startswith("x-")
+
+
+# What it says
+
+
+PLAIN = st.recursive(
+    st.none() | st.booleans() | st.integers() | st.floats(allow_nan=False) | st.text(),
+    lambda inner: st.lists(inner) | st.dictionaries(st.text(), inner),
+    max_leaves=10,
+)
+
+
+class Kept:
+    """A message that keeps what was decoded of it."""
+
+    content_type, content_encoding, _decoded_cache = "application/json", "utf-8", None
+
+    def __init__(self, body: Any) -> None:
+        self.body = body
+
+
+@given(PLAIN, st.sampled_from(["bytes", "str", "memoryview"]))
+def test_a_body_that_is_read_quickly_says_what_kombu_reads(value, form):
+    text = dumps([[value, NOON, uuid.UUID(int=7)], {"moment": value}, {}])
+    for body in (text, dumps([[value], {}, {}]), text.replace("__type__", "\\u005f_type__")):
+        message = Kept({"bytes": body.encode(), "str": body}.get(form, memoryview(body.encode())))
+        decode_quickly(message)
+        assert message._decoded_cache in (None, loads(body))
+    message = Kept(dumps([[value], {"__type__": 1}, {}]))
+    decode_quickly(message)
+    assert message._decoded_cache is None
+
+
+@pytest.mark.parametrize("body", [b"{", b"\xff", "no JSON", b""])
+def test_what_cannot_be_read_is_left_to_whoever_says_so(body):
+    message = Kept(body)
+    decode_quickly(message)
+    assert message._decoded_cache is None
+
+
+def test_most_bodies_are_read_quickly():
+    message = Kept(b'[["a text"], {}, {"callbacks": null}]')
+    decode_quickly(message)
+    assert message._decoded_cache == [["a text"], {}, {"callbacks": None}]

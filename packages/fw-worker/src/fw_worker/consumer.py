@@ -14,7 +14,9 @@ from celery.worker.consumer.connection import Connection
 from fw_core.attempt.failure import describe
 from fw_core.attempt.outcome import Cause
 from fw_core.errors import FrameworkError, UnknownTaskMessage, UnreadableMessage
+from fw_worker.ahead.acks import Acks
 from fw_worker.ahead.dispatcher import Dispatcher
+from fw_worker.ahead.reading import Reader
 from fw_worker.broker_connection import wait_for_broker
 from fw_worker.broker_version import SayWhatTheBrokerCannot
 from fw_worker.dead_letters.death import Death
@@ -78,6 +80,15 @@ class WorkerConsumer(Consumer):  # type: ignore[misc]
         self.first_connection_attempt = False
         return conn
 
+    def connect(self) -> Any:
+        """Connect to where messages come from, and read there in large pieces."""
+        connection = super().connect()
+        plain = connection.connection
+        if self.hub is not None and Reader.can_read(plain):
+            self.hub.remove_reader(plain.sock)
+            self.hub.add_reader(plain.sock, Reader(plain).on_readable)
+        return connection
+
     def connection_for_write(self, url: Any = None, heartbeat: Any = None) -> Any:
         """The connection for events, which are published where messages are taken.
 
@@ -100,6 +111,13 @@ class WorkerConsumer(Consumer):  # type: ignore[misc]
         super().register_with_event_loop(hub)
         if self.ahead is None and type(self.pool).__module__ == "celery.concurrency.prefork":
             self.ahead = Dispatcher(self.controller, hub)
+        if not self.app.is_local:
+            Acks(
+                self.task_consumer.channel,
+                soon=hub.call_soon,
+                at_once=lambda: self._stopping.is_told,
+                errors=self.connection_errors,
+            )
         taken, consumer = self._stopping.taken, self.task_consumer
         taken.forget()
         consumer.on_message = taken.counting(consumer.on_message)
