@@ -7,6 +7,8 @@ import time
 
 import pytest
 
+from fw_worker.ahead.answers import MOST_TOGETHER
+
 TEAM = """
 import os, signal, time
 from pathlib import Path
@@ -16,7 +18,7 @@ def note(text):
     with open("runs", "a") as file:
         file.write(f"{text}\\n")
 
-@task_framework(retries=0)
+@task_framework(retries=0, ignore_result=True)
 def work(number: int, what: str = "") -> int:
     if what == "dies":
         os.kill(os.getpid(), signal.SIGKILL)
@@ -27,8 +29,12 @@ def work(number: int, what: str = "") -> int:
     note(number)
     return number
 
-def send(count, what, *numbers):
-    calls = work.delay_many([(n, what if n in numbers else "") for n in range(count)])
+@task_framework(retries=0)
+def keep(number: int, what: str = "") -> int:
+    return work(number, what)
+
+def send(task, count, what, *numbers):
+    calls = task.delay_many([(n, what if n in numbers else "") for n in range(count)])
     print("\\n".join(call.id for call in calls))
 """
 
@@ -42,8 +48,9 @@ def place(place):
     return place
 
 
-def send(place, what: str, *numbers: int) -> list[str]:
-    sent = place.run_python(f"import team; team.send({COUNT}, {what!r}, *{numbers})")
+def send(place, what: str, *numbers: int, task: str = "work") -> list[str]:
+    words = f"team.{task}, {COUNT}, {what!r}, *{numbers}"
+    sent = place.run_python(f"import team; team.send({words})")
     return sent.stdout.split()
 
 
@@ -59,22 +66,44 @@ def wait_for(condition, worker) -> None:
         time.sleep(0.05)
 
 
+def dead(place) -> dict[str, int]:
+    """The attempts of each dead letter, by the id of its call."""
+    letters = json.loads(place.run("dead", "list", "--json").stdout)["letters"]
+    return {letter["call"]: letter["attempts"] for letter in letters}
+
+
 def test_of_those_sent_with_one_that_kills_its_process_each_other_runs_once(place):
     sent = send(place, "dies", 2_000, 2_500)
     worker = place.start("worker", "--concurrency", "2").ready()
-    for number in (COUNT - 1, 2_000, 2_500):
-        done = place.run("result", sent[number], "--wait", "--json", code=None)
-        assert json.loads(done.stdout)["attempts"] == 1
+    wait_for(lambda: len(runs(place)) >= COUNT - 2 and len(dead(place)) >= 2, worker)
     place.wait_until_empty()
-    died = {"2000", "2500"}
-    assert sorted(runs(place), key=int) == [str(n) for n in range(COUNT) if str(n) not in died]
+    others = [str(n) for n in range(COUNT) if n not in {2_000, 2_500}]
+    assert sorted(runs(place), key=int) == others
+    assert dead(place) == {sent[2_000]: 1, sent[2_500]: 1}
 
-    def dead() -> set[str]:
-        letters = json.loads(place.run("dead", "list", "--json").stdout)["letters"]
-        return {letter["call"] for letter in letters}
 
-    wait_for(lambda: len(dead()) >= 2, worker)
-    assert dead() == {sent[2_000], sent[2_500]}
+def test_with_a_process_go_no_results_and_only_a_few_attempts_are_repeated(place):
+    """Those whose results were to be stored together."""
+    sent = send(place, "dies", 2_000, task="keep")
+    worker = place.start("worker", "--concurrency", "2").ready()
+    wait_for(lambda: len(set(runs(place))) >= COUNT - 1 and dead(place), worker)
+    place.wait_until_empty()
+    assert dead(place) == {sent[2_000]: 1}
+    assert len(runs(place)) - len(set(runs(place))) <= MOST_TOGETHER
+    for number in (0, 1_990, 1_999, 2_001, 2_010, COUNT - 1):
+        done = json.loads(place.run("result", sent[number], "--json").stdout)
+        assert (done["result"], done["attempts"]) == (number, 1)
+
+
+def test_the_result_of_a_short_task_does_not_wait_for_a_long_one(place):
+    sent = send(place, "takes long", 2_000, task="keep")
+    worker = place.start("worker", "--concurrency", "1").ready()
+    wait_for(lambda: "long begins" in runs(place), worker)
+    for number in range(1_984, 2_000):
+        done = json.loads(place.run("result", sent[number], "--wait", "--json").stdout)
+        assert done["result"] == number
+    assert "2000" not in runs(place)
+    (place.path / "go").touch()
 
 
 def test_no_short_task_waits_behind_a_long_one(place):

@@ -7,6 +7,10 @@ from __future__ import annotations
 
 import logging
 import time
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from contextvars import ContextVar
+from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
@@ -30,6 +34,29 @@ from fw_worker.told import let_attempts_end
 _logger = logging.getLogger("fw.task")
 
 
+@dataclass(frozen=True, slots=True)
+class Made:
+    """An attempt that has ended and is not settled yet.
+
+    Attributes:
+        outcome: How it ended.
+        settling: Settles it.
+        is_stored: Whether its success was found in the database.
+    """
+
+    outcome: Outcome
+    settling: Settling
+    is_stored: bool
+
+    def settle(self, request: Any) -> Any:
+        """Settle it; as :func:`run_attempt`.
+
+        Args:
+            request: Celery's request of the message, which may be another than it was made with.
+        """
+        return self.settling.settle(self.outcome, is_stored=self.is_stored, request=request)
+
+
 def run_attempt(task: FrameworkTask, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
     """Make the attempt of the message that ``task`` is handling, and settle it.
 
@@ -44,6 +71,35 @@ def run_attempt(task: FrameworkTask, args: tuple[Any, ...], kwargs: dict[str, An
     request = task.request
     if request.called_directly:
         return task.spec.function(*args, **kwargs)
+    made = _made_before.get()
+    if made is None:
+        made = make_attempt(task, request, args, kwargs)
+    _made_before.set(None)
+    if isinstance(made, BaseException):
+        raise made
+    return made.settle(request)
+
+
+_made_before: ContextVar[Made | BaseException | None] = ContextVar("fw_made", default=None)
+
+
+@contextmanager
+def made_before(made: Made | BaseException | None) -> Iterator[None]:
+    """Let the tracer settle an attempt that was made, or ended without an outcome, before.
+
+    None: it was not made.
+    """
+    token = _made_before.set(made)
+    try:
+        yield
+    finally:
+        _made_before.reset(token)
+
+
+def make_attempt(
+    task: FrameworkTask, request: Any, args: Sequence[Any], kwargs: Mapping[str, Any]
+) -> Made:
+    """Make the attempt of a message, unless it is known to have succeeded, or must not start."""
     let_attempts_end()
     tries = tries_of(request)
     started, began = time.monotonic(), task.app.pauses.monotonic()
@@ -63,11 +119,15 @@ def run_attempt(task: FrameworkTask, args: tuple[Any, ...], kwargs: dict[str, An
         seconds = time.monotonic() - started
         tell(Ended(task.spec, request.id, tries, outcome, seconds, is_redelivered(request)))
     settling = Settling(task, request, tries, until=patience(task, began), may_have_run=may_repeat)
-    return settling.settle(outcome, is_stored=earlier.has_succeeded)
+    return Made(outcome, settling, earlier.has_succeeded)
 
 
 def _attempt_of(
-    task: FrameworkTask, request: Any, tries: Tries, args: tuple[Any, ...], kwargs: dict[str, Any]
+    task: FrameworkTask,
+    request: Any,
+    tries: Tries,
+    args: Sequence[Any],
+    kwargs: Mapping[str, Any],
 ) -> Outcome:
     return attempt(
         Run(

@@ -15,7 +15,6 @@ from typing import TYPE_CHECKING, Any
 from weakref import ref
 
 from celery import signals
-from celery.app.trace import fast_trace_task
 from celery.exceptions import Ignore, Reject, Retry, Terminated, TimeLimitExceeded, WorkerLostError
 from celery.worker import state as worker_state
 from celery.worker.request import Request
@@ -27,6 +26,7 @@ from fw_core.broker.task import FrameworkTask
 from fw_core.errors import TimedOut, WorkerDied
 from fw_worker import attempts
 from fw_worker.again import Settle, remember, turn
+from fw_worker.ahead.tracer import Call, trace_alone
 from fw_worker.earlier import is_redelivered
 from fw_worker.ended import Ended, tell
 from fw_worker.in_pool import settle_in_pool
@@ -74,18 +74,21 @@ class AttemptRequest(Request):  # type: ignore[misc]
 
     # On the way to the pool: see ahead/dispatcher.py
 
-    def call(self) -> tuple[Any, ...]:
-        """What Celery's tracer takes in a process of the pool."""
-        return (
-            self._type, self.id, self._request_dict, self._body,
-            self._content_type, self._content_encoding,
-        )  # fmt: skip
+    def call(self) -> Call:
+        """What Celery's tracer takes in a process of the pool; the body is decoded already."""
+        return (self._type, self.id, self._request_dict, self._payload, None, None)
+
+    @property
+    def is_reported(self) -> bool:
+        """Whether somebody follows task events."""
+        return bool(self._eventer and self._eventer.enabled)
 
     def send_alone(self, pool: Any) -> None:
         """Give it to the next process that is free, without others."""
         result = pool.apply_async(
-            fast_trace_task,
-            args=self.call(),
+            trace_alone,
+            args=(self.call(),),
+            kwargs={"is_reported": self.is_reported},
             accept_callback=self.on_accepted,
             timeout_callback=self.on_timeout,
             callback=self.on_traced,

@@ -84,12 +84,13 @@ class Settling:
         self._until = until
         self._may_have_run = may_have_run
 
-    def settle(self, outcome: Outcome, *, is_stored: bool = False) -> Any:
+    def settle(self, outcome: Outcome, *, is_stored: bool = False, request: Any = None) -> Any:
         """Carry out what follows from ``outcome``.
 
         Args:
             outcome: How the attempt ended.
             is_stored: Whether this success was found in the database.
+            request: Celery's request of the message where its tracer has made another one.
 
         Returns:
             The plain result of an attempt that succeeded.
@@ -99,6 +100,12 @@ class Settling:
             AttemptFailed: it failed for good, and is a dead letter.
             Reject: what happened could not be kept, or sent on: the message goes back.
         """
+        if request is not None and request is not self._request:
+            request.children.extend(self._request.children)
+            self._request = request
+        if isinstance(outcome, Succeeded) and not needs_result(self._task, self._request):
+            mark_settled(self._request)
+            return outcome.value
         try:
             with following_up():
                 match outcome:
@@ -273,9 +280,12 @@ def is_result_kept(task: FrameworkTask, request: Any) -> bool:
 
 def needs_result(task: FrameworkTask, request: Any) -> bool:
     """Whether somebody reads what the call returns, or gets it as an argument."""
-    return is_result_kept(task, request) or bool(
-        request.chain or request.callbacks or request.chord
-    )
+    return is_result_kept(task, request) or has_followers(request)
+
+
+def has_followers(request: Any) -> bool:
+    """Whether anything is sent, or counted, when the call has succeeded."""
+    return bool(request.chain or request.callbacks or request.chord)
 
 
 def _kept(request: Any, **changes: Any) -> Any:

@@ -17,6 +17,7 @@ class Request:
     def __init__(self, name: str, told: list, fails: bool = False) -> None:
         self.name, self._told, self._fails = name, told, fails
         self.task = SimpleNamespace(time_limit=60.0)
+        self.is_reported = False
 
     def call(self):
         return (self.name,)
@@ -104,6 +105,7 @@ def test_of_a_process_that_died_only_the_attempt_that_ran_has_failed():
     world = World("a", "b", "c", "d")
     world.process.begin(0)
     world.process.end(0)
+    world.process.settle(1)
     world.process.begin(1)
     world.lost()
     assert world.told == [("a", "settled"), ("b", "failure")]
@@ -114,9 +116,22 @@ def test_of_a_process_that_died_between_two_attempts_none_has_failed():
     world = World("a", "b")
     world.process.begin(0)
     world.process.end(0)
+    world.process.settle(1)
     world.lost()
     assert world.told == [("a", "settled")]
     assert world.again == ["b"]
+
+
+def test_what_had_ended_and_was_not_settled_is_sent_anew():
+    world = World("a", "b", "c", "d")
+    for number in range(3):
+        world.process.begin(number)
+        if number < 2:
+            world.process.end(number)
+    world.process.settle(1)
+    world.lost()
+    assert world.told == [("a", "settled"), ("c", "failure")]
+    assert world.again == ["b", "d"]
 
 
 def test_of_a_process_that_died_before_the_first_all_are_sent_anew():
@@ -172,6 +187,7 @@ def test_the_hard_limit_is_that_of_the_attempt_and_costs_no_other(late):
     world = World("a", "b", "c")
     world.process.begin(0)
     world.process.end(0)
+    world.process.settle(1)
     world.process.begin(1)
     late(59)
     world.group.look()

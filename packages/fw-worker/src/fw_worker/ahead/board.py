@@ -12,8 +12,8 @@ import time
 from collections import deque
 
 PLACES = 1024
-_WORDS = 4
-_LIMIT, _BEGUN, _ENDED, _SINCE = range(_WORDS)
+_WORDS = 8
+_LIMIT, _BEGUN, _ENDED, _SETTLED, _SINCE = range(5)
 
 # Made when the module is imported, before the pool forks.
 _words = memoryview(mmap.mmap(-1, PLACES * _WORDS * 8)).cast("Q")
@@ -30,7 +30,8 @@ class Place:
 
     def clear(self, count: int) -> None:
         """A group of so many attempts, none begun."""
-        _words[self._at + _BEGUN] = _words[self._at + _ENDED] = 0
+        for word in (_BEGUN, _ENDED, _SETTLED):
+            _words[self._at + word] = 0
         _words[self._at + _LIMIT] = count
 
     # In the process that runs the group.
@@ -46,8 +47,12 @@ class Place:
         return False
 
     def end(self, number: int) -> None:
-        """The attempt of this number has ended and is settled."""
+        """The attempt of this number has ended."""
         _words[self._at + _ENDED] = number + 1
+
+    def settle(self, count: int) -> None:
+        """The first so many are settled: their messages are not needed any more."""
+        _words[self._at + _SETTLED] = count
 
     # In the first process.
 
@@ -58,8 +63,13 @@ class Place:
 
     @property
     def ended(self) -> int:
-        """How many of them have ended and are settled."""
+        """How many of them have ended."""
         return _words[self._at + _ENDED]
+
+    @property
+    def settled(self) -> int:
+        """How many of those are settled."""
+        return _words[self._at + _SETTLED]
 
     @property
     def limit(self) -> int:

@@ -8,8 +8,9 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 from weakref import ref
 
+from fw_worker.ahead.answers import Answer
 from fw_worker.ahead.board import Place
-from fw_worker.ahead.in_process import Answer, run_group
+from fw_worker.ahead.in_process import run_group
 
 if TYPE_CHECKING:
     from fw_worker.request import AttemptRequest
@@ -56,7 +57,11 @@ class Group:
         self._pool = pool
         self._result = pool.apply_async(
             run_group,
-            args=(self.place.number, [request.call() for request in self._members]),
+            args=(
+                self.place.number,
+                [request.call() for request in self._members],
+                self._members[0].is_reported,
+            ),
             accept_callback=self._on_accepted,
             callback=self._on_answers,
             error_callback=self._on_lost,
@@ -122,16 +127,17 @@ class Group:
     def _on_lost(self, failed: Any) -> None:
         """The process is gone, or will be, or the pool could not run it.
 
-        What had ended was settled there, the attempt that ran has failed, the rest was not begun.
+        What was settled there is; the attempt that ran has failed; the rest is sent anew. Of that
+        a few may have been run, and their results not stored yet.
         """
         members, self._members = self._members, []
-        begun, ended = self.place.begun, self.place.ended
-        for request in members[:ended]:
+        begun, ended, settled = self.place.begun, self.place.ended, self.place.settled
+        for request in members[:settled]:
             _tell(request.on_settled)
         self._killed = members[ended:begun]
         for request in self._killed:
             _tell(request.on_failure, failed)
-        self._over(members[begun:])
+        self._over(members[settled:ended] + members[begun:])
 
     def _on_timeout(self, soft: bool, timeout: float) -> None:
         for request in self._killed:

@@ -2,38 +2,36 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 from billiard.common import terminate_handler_fired
 from billiard.einfo import ExceptionInfo
-from celery.app.trace import fast_trace_task
 
+from fw_worker.ahead.answers import Answer, Answers
 from fw_worker.ahead.board import Place
-
-Answer = tuple[bool, Any]
-"""Whether Celery's tracer came to its end, and what it returned or raised."""
+from fw_worker.ahead.tracer import Call, trace_call
 
 
-def run_group(number: int, calls: list[tuple[Any, ...]]) -> list[Answer]:
+def run_group(number: int, calls: list[Call], is_reported: bool) -> list[Answer]:
     """Make the attempts of a group, as far as they are not taken back.
 
     Args:
         number: The group's place on the board.
-        calls: What Celery's tracer takes, one for each attempt.
+        calls: The messages.
+        is_reported: Whether somebody follows task events.
     """
     place = Place(number)
-    answers: list[Answer] = []
+    answers = Answers(place, is_reported=is_reported)
     for index, call in enumerate(calls):
         if not place.begin(index):
             break
-        answers.append(_run(call))
+        answer = _run(call, is_reported)
         place.end(index)
-    return answers
+        answers.add(answer)
+    return answers.all()
 
 
-def _run(call: tuple[Any, ...]) -> Answer:
+def _run(call: Call, is_reported: bool) -> Answer:
     try:
-        return True, fast_trace_task(*call)
+        return True, trace_call(call, is_reported=is_reported)
     except BaseException:
         if terminate_handler_fired():
             raise  # this process was told to end

@@ -1,0 +1,114 @@
+"""What a group's attempts came to, in their order; results are stored several at a time."""
+
+from __future__ import annotations
+
+import threading
+import time
+from typing import Any
+from weakref import ref
+
+from fw_worker.ahead.board import Place
+from fw_worker.ahead.tracer import Kept, store, try_to_store
+
+Answer = tuple[bool, Any]
+"""Whether Celery's tracer came to its end, and what it returned or raised."""
+
+TOGETHER_SECONDS = 0.005
+"""How long a result may wait, while short attempts go on, for others to be stored with."""
+
+MOST_TOGETHER = 16
+"""Results stored with one statement: of a process that dies, so many attempts may be repeated."""
+
+ALONE_SECONDS = 0.02
+"""How long it may wait for an attempt that takes longer than expected."""
+
+
+class Answers:
+    """The answers of one group, in the process that runs it.
+
+    Args:
+        place: The group's place on the board.
+        is_reported: Whether somebody follows task events.
+    """
+
+    def __init__(self, place: Place, *, is_reported: bool) -> None:
+        self._place = place
+        self._is_reported = is_reported
+        self._answers: list[Answer] = []
+        self._waiting: list[Kept] = []
+        self._since = 0.0
+        self._turn = threading.Lock()
+
+    def add(self, answer: Answer) -> None:
+        """Take the answer of the next attempt."""
+        with self._turn:
+            _, value = answer
+            if not isinstance(value, Kept):
+                self._settle()
+                self._answers.append(answer)
+                self._place.settle(len(self._answers))
+                return
+            if not self._waiting:
+                self._since = time.monotonic()
+                _latecomer.watch(self)
+            self._waiting.append(value)
+            is_full = len(self._waiting) >= MOST_TOGETHER
+            if is_full or time.monotonic() - self._since >= TOGETHER_SECONDS:
+                self._settle()
+
+    def all(self) -> list[Answer]:
+        """All of them, settled."""
+        with self._turn:
+            self._settle()
+            return self._answers
+
+    def store_what_waits(self) -> None:
+        """Store the results that wait; the group settles them itself where that fails."""
+        with self._turn:
+            if not self._waiting:
+                return
+            traced = try_to_store(self._waiting, is_reported=self._is_reported)
+            if traced is not None:
+                self._note(traced)
+
+    def _settle(self) -> None:
+        if self._waiting:
+            self._note(store(self._waiting, is_reported=self._is_reported))
+
+    def _note(self, traced: list[Any]) -> None:
+        self._waiting.clear()
+        self._answers += [(True, each) for each in traced]
+        self._place.settle(len(self._answers))
+
+
+class _Latecomer:
+    """A thread that stores what waits behind an attempt that takes longer than expected."""
+
+    def __init__(self) -> None:
+        self._asked = threading.Event()
+        self._watched: ref[Answers] | None = None
+        self._thread: threading.Thread | None = None
+
+    def watch(self, answers: Answers) -> None:
+        """Look at this group's results in a moment."""
+        self._watched = ref(answers)
+        if self._thread is None or not self._thread.is_alive():
+            self._thread = threading.Thread(target=self._run, name="fw-results", daemon=True)
+            self._thread.start()
+        self._asked.set()
+
+    def _run(self) -> None:
+        while True:
+            self._asked.wait()
+            self._asked.clear()
+            watched = self._watched
+            time.sleep(ALONE_SECONDS)
+            if watched is not self._watched:  # that group has ended, and this one has just begun
+                self._asked.set()
+                continue
+            answers = None if watched is None else watched()
+            if answers is not None:
+                answers.store_what_waits()
+
+
+_latecomer = _Latecomer()

@@ -1,0 +1,152 @@
+"""What Celery's tracer does for an attempt, without what nobody listens to.
+
+Celery's own does much for each call that only signals, task events and its own retries need. Here
+is the short way for the usual end: the task succeeded and nothing follows. Results are stored
+several at a time. Every other end, and every task that somebody listens to, takes Celery's way; an
+attempt that was made here is not made again there.
+"""
+
+from __future__ import annotations
+
+import logging
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from celery import signals
+from celery._state import _task_stack
+from celery.app import trace
+from celery.app.task import Context
+from celery.utils.saferepr import saferepr
+from kombu.exceptions import EncodeError
+
+from fw_core.attempt.outcome import Succeeded
+from fw_core.broker.task import FrameworkTask
+from fw_core.errors import ResultStoreError
+from fw_core.results.backend import mark_settled
+from fw_worker.attempts import Made, made_before, make_attempt
+from fw_worker.settle import has_followers, is_result_kept
+
+_logger = logging.getLogger("fw.worker")
+
+Payload = tuple[list[Any], dict[str, Any], dict[str, Any]]
+Call = tuple[str, str, dict[str, Any], Payload, None, None]
+"""What Celery's tracer takes: the task, the id, the headers and the decoded body of a message."""
+
+_LISTENED = (signals.task_prerun, signals.task_postrun, signals.task_success)
+_OWN_NAMES = frozenset(
+    {*vars(Context), "lang", "task", "argsrepr", "kwargsrepr", "compression"},
+)
+
+
+class _Context(Context):  # type: ignore[misc]
+    """Celery's request, quicker to make."""
+
+    def _get_custom_headers(self, *_: Any, **__: Any) -> dict[str, Any] | None:
+        own = {name: value for name, value in vars(self).items() if name not in _OWN_NAMES}
+        return own or None
+
+
+@dataclass(frozen=True, slots=True)
+class Kept:
+    """An attempt that has succeeded, and whose result is still to be stored."""
+
+    call: Call
+    made: Made
+    request: Any
+    value: Any
+    seconds: float
+
+
+Traced = tuple[Any, ...]
+"""What Celery's tracer says: whether it failed, the result as text or the error, and seconds."""
+
+
+def trace_alone(call: Call, *, is_reported: bool) -> Traced:
+    """Make and settle the attempt of one message.
+
+    Args:
+        call: The message.
+        is_reported: Whether somebody follows task events, which show what was returned.
+    """
+    traced = trace_call(call, is_reported=is_reported)
+    if isinstance(traced, Kept):
+        [traced] = store([traced], is_reported=is_reported)
+    return traced
+
+
+def trace_call(call: Call, *, is_reported: bool) -> Traced | Kept:
+    """Make the attempt of one message; settle it, unless all that is left is to store its result.
+
+    Args:
+        call: The message.
+        is_reported: Whether somebody follows task events.
+    """
+    name, _id, request, (args, kwargs, embed), *_ = call
+    tasks, _, hostname = trace._localized
+    task = tasks[name]
+    if not _is_usual(task):
+        return _by_celery(call)
+    began = time.monotonic()
+    known = {**request, **(embed or {}), "hostname": hostname, "is_eager": False}
+    context = _Context(known, args=args, kwargs=kwargs, called_directly=False)
+    _task_stack.push(task)
+    task.request_stack.push(context)
+    try:
+        made: Any = make_attempt(task, context, args, kwargs)
+    except BaseException as error:  # noqa: BLE001 - Celery's tracer knows what it means
+        made = error
+    finally:
+        _task_stack.pop()
+        task.request_stack.pop()
+    outcome = getattr(made, "outcome", None)
+    if not isinstance(outcome, Succeeded) or has_followers(context):
+        return _by_celery(call, made)
+    seconds = time.monotonic() - began
+    if is_result_kept(task, context) and not made.is_stored:
+        return Kept(call, made, context, outcome.value, seconds)
+    mark_settled(context)
+    return _succeeded(task, outcome.value, seconds, is_reported=is_reported)
+
+
+def store(kept: Sequence[Kept], *, is_reported: bool) -> list[Traced]:
+    """Store the results of several attempts together, or settle each by itself."""
+    traced = try_to_store(kept, is_reported=is_reported)
+    return [_by_celery(each.call, each.made) for each in kept] if traced is None else traced
+
+
+def try_to_store(kept: Sequence[Kept], *, is_reported: bool) -> list[Traced] | None:
+    """Store the results of several attempts together; None: the database did not take them."""
+    tasks = trace._localized[0]
+    backend = tasks[kept[0].call[0]].app.backend
+    if backend.is_away:
+        return None
+    try:
+        backend.store_successes([(each.request, each.value) for each in kept])
+    except (ResultStoreError, EncodeError) as error:
+        _logger.debug("%d results could not be stored together: %s", len(kept), error)
+        return None
+    return [
+        _succeeded(tasks[each.call[0]], each.value, each.seconds, is_reported=is_reported)
+        for each in kept
+    ]
+
+
+def _by_celery(call: Call, made: Made | BaseException | None = None) -> Traced:
+    with made_before(made):
+        traced: Traced = trace.fast_trace_task(*call)
+    return traced
+
+
+def _succeeded(task: Any, value: Any, seconds: float, *, is_reported: bool) -> Traced:
+    return 0, saferepr(value, task.resultrepr_maxsize) if is_reported else "", seconds
+
+
+def _is_usual(task: Any) -> bool:
+    """Whether nothing but the attempt itself is asked for by this task, or by whoever listens."""
+    return (
+        isinstance(task, FrameworkTask)
+        and not task.track_started
+        and not any(signal.receivers for signal in _LISTENED)
+    )
