@@ -77,12 +77,14 @@ class World:
 
 @pytest.fixture
 def late(monkeypatch):
-    """Makes it later."""
-    real, passed = time.monotonic, [0.0]
-    monkeypatch.setattr("fw_worker.ahead.group.time.monotonic", lambda: real() + passed[0])
+    """Time stands still, and this lets it pass."""
+    now = [time.monotonic()]
+    monkeypatch.setattr("fw_worker.ahead.group.time", SimpleNamespace(monotonic=lambda: now[0]))
+    clock = SimpleNamespace(monotonic_ns=lambda: int(now[0] * 1e9))
+    monkeypatch.setattr("fw_worker.ahead.board.time", clock)
 
     def add(seconds: float) -> None:
-        passed[0] += seconds
+        now[0] += seconds
 
     return add
 
