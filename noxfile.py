@@ -243,6 +243,14 @@ def faults(session: nox.Session) -> None:
     session.run("pytest", "tests/faults", "-p", "no:randomly", *session.posargs)
 
 
+@nox.session(python=OLDEST)
+def benchmarks(session: nox.Session) -> None:
+    """How many tasks a second a worker executes, beside plain Celery and Dramatiq: minutes."""
+    _sync(session)
+    session.install("--quiet", "dramatiq[rabbitmq,redis]>=1.17")
+    session.run("python", "benchmarks/execute.py", *session.posargs)
+
+
 @nox.session(python=NEWEST)
 def docs(session: nox.Session) -> None:
     """The README's and the docs' code is run."""
