@@ -49,7 +49,7 @@ def test_a_message_that_comes_again_as_its_run_ends_is_acknowledged(
     """One that nobody acknowledges is held until the broker closes the channel for it."""
     running = request("ends now")
     deliveries = vars(running)["deliveries"] = AlmostTooLate(running)
-    monkeypatch.setattr(state, "active_requests", {running})
+    monkeypatch.setattr(state, "reserved_requests", {running})
     acknowledged: list[str] = []
 
     assert is_in_hand(message("ends now"), lambda *_: acknowledged.append("again"), None, ())
@@ -74,6 +74,6 @@ def test_attempts_that_end_while_somebody_looks_do_not_end_the_worker(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     """Threads leave the set of what runs while the consumer looks into it."""
-    monkeypatch.setattr(state, "active_requests", Changing({request("another")}))
+    monkeypatch.setattr(state, "reserved_requests", Changing({request("another")}))
 
     assert not is_in_hand(message("new"), None, None, ())

@@ -63,7 +63,7 @@ def is_in_hand(message: Any, ack: Settle, reject: Settle, errors: tuple[Any, ...
     message_id = (message.properties or {}).get("message_id")
     if message_id is None:
         return False
-    for request in at_this_moment(state.active_requests):
+    for request in at_this_moment(state.reserved_requests):
         if getattr(request, "message_id", None) != message_id:
             continue
         with turn:

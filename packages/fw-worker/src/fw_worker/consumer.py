@@ -5,6 +5,8 @@ from __future__ import annotations
 import logging
 from typing import Any
 
+from amqp.exceptions import RecoverableConnectionError
+from billiard import get_start_method  # pyright: ignore[reportAttributeAccessIssue] - set there
 from celery import bootsteps, signals
 from celery.platforms import EX_OK
 from celery.worker import state
@@ -84,7 +86,8 @@ class WorkerConsumer(Consumer):  # type: ignore[misc]
         """Connect to where messages come from, and read there in large pieces."""
         connection = super().connect()
         plain = connection.connection
-        if self.hub is not None and Reader.can_read(plain):
+        # In solo the loop's own turns are between two bodies: there it takes one message in each.
+        if self.hub is not None and not self._is_solo and Reader.can_read(plain):
             self.hub.remove_reader(plain.sock)
             self.hub.add_reader(plain.sock, Reader(plain).on_readable)
         return connection
@@ -109,13 +112,13 @@ class WorkerConsumer(Consumer):  # type: ignore[misc]
     def register_with_event_loop(self, hub: Any) -> None:
         """Count what comes, from the first message on, and send ahead to processes."""
         super().register_with_event_loop(hub)
-        if self.ahead is None and type(self.pool).__module__ == "celery.concurrency.prefork":
+        if self.ahead is None and self._can_send_ahead:
             self.ahead = Dispatcher(self.controller, hub)
         if not self.app.is_local:
             Acks(
                 self.task_consumer.channel,
                 soon=hub.call_soon,
-                at_once=lambda: self._stopping.is_told,
+                at_once=lambda: self._is_solo or self._stopping.is_told,
                 errors=self.connection_errors,
             )
         taken, consumer = self._stopping.taken, self.task_consumer
@@ -134,18 +137,34 @@ class WorkerConsumer(Consumer):  # type: ignore[misc]
         RabbitMQ takes a new limit for consumers that begin after it (basic.qos, not global).
 
         Raises:
-            OSError: the connection is lost.
+            OSError, RecoverableConnectionError: the connection is lost, or is to be made anew.
         """
-        self.task_consumer.cancel()
-        self.qos.value = count
-        self.qos.update()
-        self.task_consumer.consume()
+        try:
+            self.task_consumer.cancel()
+            self.qos.value = count
+            self.qos.update()
+            self.task_consumer.consume()
+        except self.channel_errors as error:  # a channel that was closed consumes no more
+            raise RecoverableConnectionError(str(error)) from error
 
     def _on_task_request(self, request: Any) -> None:
         if self.ahead is None:
             self._process(request)
         else:
             self.ahead.add(request)
+
+    @property
+    def _is_solo(self) -> bool:
+        return type(self.pool).__module__ == "celery.concurrency.solo"
+
+    @property
+    def _can_send_ahead(self) -> bool:
+        """Whether processes share memory with this one, and are not counted by what they run."""
+        return (
+            type(self.pool).__module__ == "celery.concurrency.prefork"
+            and get_start_method() == "fork"
+            and not self.controller.max_tasks_per_child
+        )
 
     def _meanwhile(self) -> None:
         self.selfcare.connecting()

@@ -93,6 +93,7 @@ class AttemptRequest(Request):  # type: ignore[misc]
             timeout_callback=self.on_timeout,
             callback=self.on_traced,
             error_callback=self.on_failure,
+            soft_timeout=self.task.soft_time_limit,
             timeout=self.task.time_limit,
             correlation_id=self.id,
         )
@@ -117,9 +118,10 @@ class AttemptRequest(Request):  # type: ignore[misc]
 
     def terminate(self, pool: Any, signal: Any = None) -> None:
         """End its attempt, and no other that was sent to the same process."""
-        if self.group is not None and self.group.running is not self:
-            self.group.hold()  # and found revoked when it is sent anew
-            return
+        if self.group is not None:
+            self.group.hold()  # the next one is not begun, and not killed in its place
+            if self.group.running is not self:
+                return  # found revoked when it is sent anew
         super().terminate(pool, signal)
 
     # How it ends.

@@ -145,3 +145,15 @@ def test_a_connection_that_is_lost_while_it_is_said_is_found_by_whoever_reads():
 def test_several_at_once_are_refused():
     with pytest.raises(ValueError, match="one by one"):
         World().channel.basic_ack(3, multiple=True)
+
+
+def test_a_long_task_among_many_short_ones_costs_no_memory():
+    world = World()
+    world.broker.deliver(10_000, 1)
+    for tag in range(2, 10_001):
+        world.channel.basic_ack(tag)
+        world.turn()
+    assert len(world.acks._rows_from) == len(world.acks._rows_to) <= 2
+    world.channel.basic_ack(1)
+    world.turn()
+    assert world.broker.owed == set()

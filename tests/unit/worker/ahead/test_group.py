@@ -7,6 +7,7 @@ from types import SimpleNamespace
 
 import pytest
 
+from fw_worker.ahead import board
 from fw_worker.ahead.board import Board, Place
 from fw_worker.ahead.group import STUCK_SECONDS, Group
 
@@ -18,6 +19,7 @@ class Request:
         self.name, self._told, self._fails = name, told, fails
         self.task = SimpleNamespace(time_limit=60.0)
         self.is_reported = False
+        self.delivery_info = {"redelivered": False}
 
     def call(self):
         return (self.name,)
@@ -134,6 +136,8 @@ def test_what_had_ended_and_was_not_settled_is_sent_anew():
     world.lost()
     assert world.told == [("a", "settled"), ("c", "failure")]
     assert world.again == ["b", "d"]
+    looked_up = [each.name for each in world.members if each.delivery_info["redelivered"]]
+    assert looked_up == ["b"]
 
 
 def test_of_a_process_that_died_before_the_first_all_are_sent_anew():
@@ -208,3 +212,15 @@ def test_the_attempt_that_runs_is_known():
     assert world.group.running is world.members[0]
     world.process.end(0)
     assert world.group.running is None
+
+
+def test_what_was_held_is_not_let_go_again():
+    """The number of begun ones may be one too high for a moment."""
+    world = World("a", "b", "c")
+    world.process.begin(0)
+    world.group.hold()
+    world.process.end(0)
+    at = world.process._at
+    board._words[at + board._BEGUN] = 2  # it is being refused just now
+    world.group.hold()
+    assert world.group.place.limit == 1

@@ -33,7 +33,7 @@ class World:
         self.transport.connected = True
         self.handled = []
         self.connection = SimpleNamespace(
-            transport=self.transport, on_inbound_frame=self.handled.append
+            transport=self.transport, connected=True, on_inbound_frame=self.handled.append
         )
         self.reader = Reader(self.connection)
 
@@ -88,7 +88,7 @@ def test_a_frame_that_closes_the_connection_is_the_last_one():
 
         def close(frame):
             world.handled.append(frame)
-            world.connection.transport = None
+            world.connection.connected = False
 
         world.connection.on_inbound_frame = close
         world.broker.sendall(written([(1, 1, b"close"), (1, 1, b"more")]))
@@ -99,10 +99,16 @@ def test_a_frame_that_closes_the_connection_is_the_last_one():
         assert transport.connected
 
 
-def test_nothing_to_read_is_nothing():
+@pytest.mark.parametrize("timeout", [None, 0, 3600])
+def test_nothing_to_read_is_nothing(timeout):
+    """Also where somebody has set a timeout: the event loop waits for nothing."""
     with World() as world:
+        world.transport.sock.settimeout(timeout)
         world.reader.on_readable()
         assert world.handled == []
+        world.broker.sendall(written([(1, 1, b"one")]))
+        world.reader.on_readable()
+        assert world.handled == [(1, 1, b"one")]
 
 
 def test_a_broker_that_went_away_is_an_error():

@@ -2,16 +2,21 @@
 
 from __future__ import annotations
 
+import time
 from typing import Any
 
 import pytest
+from billiard.einfo import ExceptionInfo
 from celery import signals
 from celery.app import trace
+from celery.exceptions import Reject
 
 import fw_testing
 from fw_core import GiveUp, RetryLater, current_attempt, task_framework
+from fw_core.attempt.failure import AttemptFailed, TaskError
 from fw_core.client import current_app
 from fw_core.errors import ResultStoreError
+from fw_worker.ahead import answers as answers_module
 from fw_worker.ahead.answers import Answers
 from fw_worker.ahead.board import Board
 from fw_worker.ahead.tracer import Kept, store, trace_alone, trace_call
@@ -195,7 +200,14 @@ def test_a_step_with_a_next_one_takes_celerys_way(broker, in_process):
     assert runs == [1, 2]
 
 
-def test_answers_come_in_the_order_of_their_attempts(broker, in_process):
+@pytest.fixture
+def patient(monkeypatch):
+    """Results wait until something else makes them be stored."""
+    monkeypatch.setattr(answers_module, "TOGETHER_SECONDS", 1e9)
+    monkeypatch.setattr(answers_module._latecomer, "watch", lambda _: None)
+
+
+def test_answers_come_in_the_order_of_their_attempts(broker, in_process, patient):
     @task_framework
     def keep(number: int) -> int:
         return number
@@ -215,3 +227,60 @@ def test_answers_come_in_the_order_of_their_attempts(broker, in_process):
     assert settled == [0, 0, 3, 3]
     assert [value[1] for _, value in answers.all()] == ["1"] * 4
     assert place.settled == 4
+
+
+def failed(error: BaseException) -> ExceptionInfo:
+    try:
+        raise error
+    except BaseException:
+        return ExceptionInfo()
+
+
+REJECTED = (True, (1, failed(Reject("not now", requeue=True)), None))
+UNTRACED = (False, failed(ValueError("no")))
+GONE = (True, (1, failed(AttemptFailed(TaskError("E", "no"))), None))
+DONE = (True, (0, "", 0.1))
+
+
+@pytest.mark.parametrize("answer", [REJECTED, UNTRACED])
+def test_an_answer_that_is_still_to_be_settled_is_the_last_one(answer):
+    """Whatever becomes of this process then, no message before it is forgotten, nor this one."""
+    place = Board().take(4)
+    answers = Answers(place, is_reported=False)
+    assert answers.add(DONE)
+    assert answers.add(GONE)
+    assert not answers.add(answer)
+    assert place.settled == 2
+    assert answers.all() == [DONE, GONE, answer]
+
+
+def test_results_that_are_settled_one_by_one_stop_at_one_that_is_not(
+    broker, in_process, patient, monkeypatch
+):
+    @task_framework
+    def keep(number: int) -> int:
+        return number
+
+    for number in range(3):
+        keep.delay(number)
+    place = Board().take(4)
+    answers = Answers(place, is_reported=False)
+    for _ in range(3):
+        assert answers.add((True, trace_call(call_of(broker), is_reported=False)))
+    traced = [DONE[1], REJECTED[1], DONE[1]]
+    monkeypatch.setattr(answers_module, "store", lambda *_, **__: traced)
+    assert not answers.add(DONE)
+    assert place.settled == 1
+    assert [value for _, value in answers.all()] == [*traced, DONE[1]]
+
+
+def test_a_step_with_a_next_one_took_as_long_as_its_body(broker, in_process):
+    @task_framework(ignore_result=True)
+    def work(number: int) -> int:
+        began = time.monotonic()
+        while time.monotonic() < began + 0.01:
+            pass
+        return number
+
+    (work.s(1) | work.s()).apply_async()
+    assert trace_alone(call_of(broker), is_reported=False)[2] >= 0.01

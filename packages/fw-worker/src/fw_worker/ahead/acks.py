@@ -42,8 +42,8 @@ class Acks:
         self._at_once = at_once
         self._errors = errors
         self._reject = channel.basic_reject
-        self._all_up_to = 0  # every delivery up to this number is settled
-        self._beyond: set[int] = set()  # and these
+        self._rows_from: dict[int, int] = {}  # rows of settled deliveries: first to last
+        self._rows_to: dict[int, int] = {}  # and last to first
         self._owed: list[int] = []  # acknowledged here, not said to the broker yet
         channel.basic_ack = self.ack
         channel.basic_reject = self.reject
@@ -79,7 +79,8 @@ class Acks:
         if not owed or connection is None:  # lost: the broker gives the messages out again
             return
         # The broker knows no number but those that are owed.
-        together = max((tag for tag in owed if tag <= self._all_up_to), default=0)
+        all_up_to = self._rows_from.get(1, 0)
+        together = max((tag for tag in owed if tag <= all_up_to), default=0)
         frames = [self._frame(together, multiple=1)] if together else []
         frames += [self._frame(tag, multiple=0) for tag in owed if tag > together]
         with suppress(*self._errors):
@@ -87,10 +88,9 @@ class Acks:
             connection.bytes_sent += 1  # so that no heartbeat is due
 
     def _settled(self, tag: int) -> None:
-        self._beyond.add(tag)
-        while self._all_up_to + 1 in self._beyond:
-            self._all_up_to += 1
-            self._beyond.remove(self._all_up_to)
+        first = self._rows_to.pop(tag - 1, tag)
+        last = self._rows_from.pop(tag + 1, tag)
+        self._rows_from[first], self._rows_to[last] = last, first
 
     def _frame(self, tag: int, *, multiple: int) -> bytes:
         channel = self._channel.channel_id

@@ -7,11 +7,17 @@ import time
 from typing import Any
 from weakref import ref
 
+from celery.exceptions import Ignore, Retry
+
+from fw_core.attempt.failure import AttemptFailed
 from fw_worker.ahead.board import Place
 from fw_worker.ahead.tracer import Kept, store, try_to_store
 
 Answer = tuple[bool, Any]
 """Whether Celery's tracer came to its end, and what it returned or raised."""
+
+_SETTLED = (AttemptFailed, Retry, Ignore)
+"""With these an attempt ends that has been settled in its process; see request.on_failure."""
 
 TOGETHER_SECONDS = 0.005
 """How long a result may wait, while short attempts go on, for others to be stored with."""
@@ -37,17 +43,22 @@ class Answers:
         self._answers: list[Answer] = []
         self._waiting: list[Kept] = []
         self._since = 0.0
+        self._is_over = False
         self._turn = threading.Lock()
 
-    def add(self, answer: Answer) -> None:
-        """Take the answer of the next attempt."""
+    def add(self, answer: Answer) -> bool:
+        """Take the answer of the next attempt.
+
+        Returns:
+            Whether the group goes on: one that the first process has yet to settle is its last, so
+            that all before it are settled, and no message of it is forgotten if this process dies.
+        """
         with self._turn:
             _, value = answer
             if not isinstance(value, Kept):
                 self._settle()
-                self._answers.append(answer)
-                self._place.settle(len(self._answers))
-                return
+                self._note([answer])
+                return not self._is_over
             if not self._waiting:
                 self._since = time.monotonic()
                 _latecomer.watch(self)
@@ -55,6 +66,7 @@ class Answers:
             is_full = len(self._waiting) >= MOST_TOGETHER
             if is_full or time.monotonic() - self._since >= TOGETHER_SECONDS:
                 self._settle()
+            return not self._is_over
 
     def all(self) -> list[Answer]:
         """All of them, settled."""
@@ -69,16 +81,31 @@ class Answers:
                 return
             traced = try_to_store(self._waiting, is_reported=self._is_reported)
             if traced is not None:
-                self._note(traced)
+                self._waiting.clear()
+                self._note([(True, each) for each in traced])
 
     def _settle(self) -> None:
         if self._waiting:
-            self._note(store(self._waiting, is_reported=self._is_reported))
+            traced = store(self._waiting, is_reported=self._is_reported)
+            self._waiting.clear()
+            self._note([(True, each) for each in traced])
 
-    def _note(self, traced: list[Any]) -> None:
-        self._waiting.clear()
-        self._answers += [(True, each) for each in traced]
-        self._place.settle(len(self._answers))
+    def _note(self, answers: list[Answer]) -> None:
+        for answer in answers:
+            self._answers.append(answer)
+            self._is_over = self._is_over or not _is_settled(answer)
+            if not self._is_over:
+                self._place.settle(len(self._answers))
+
+
+def _is_settled(answer: Answer) -> bool:
+    """Whether nothing is left to be done for a message but to acknowledge it."""
+    is_traced, value = answer
+    if not is_traced:
+        return False
+    is_failed, result, *_ = value
+    error = getattr(result, "exception", None)
+    return not is_failed or isinstance(getattr(error, "exc", error), _SETTLED)
 
 
 class _Latecomer:

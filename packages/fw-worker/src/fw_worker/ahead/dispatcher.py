@@ -9,12 +9,15 @@ from typing import TYPE_CHECKING, Any
 from celery.worker import state
 
 from fw_worker.ahead.board import Board
-from fw_worker.ahead.fetching import LOOK_SECONDS, Fetching
+from fw_worker.ahead.fetching import LOOK_SECONDS, MOST, Fetching
 from fw_worker.ahead.group import STUCK_SECONDS, Group
 from fw_worker.ahead.pace import Pace, fits
 
 if TYPE_CHECKING:
     from fw_worker.request import AttemptRequest
+
+
+_LONG_ENOUGH = 3600.0
 
 
 class Dispatcher:
@@ -33,7 +36,7 @@ class Dispatcher:
         self._worker = worker
         self._hub = hub
         self._pace = Pace()
-        self._fetching = Fetching(worker.consumer.qos.value, worker.concurrency)
+        self._fetching = Fetching()
         self._is_looking = False
         self._board = Board()
         self._waiting: deque[AttemptRequest] = deque()
@@ -57,7 +60,9 @@ class Dispatcher:
         for group in tuple(self._groups):
             if not group.is_accepted:
                 group.hold()
-                self._groups.discard(group)  # its place stays taken: a process may have it yet
+                self._groups.discard(group)
+                # A process may have it yet, and write to its place until it has ended.
+                self._hub.call_later(_LONG_ENOUGH, self._board.give_back, group.place)
 
     def _ask(self) -> None:
         if self._waiting and not self._asks:
@@ -94,6 +99,7 @@ class Dispatcher:
                 break
             self._waiting.popleft()
             if request.acknowledged or request.revoked():
+                state.task_ready(request)
                 continue
             taken.append(request)
             if pace is None or not fits(pace, 0.0, 0):
@@ -124,8 +130,9 @@ class Dispatcher:
         self._hub.call_later(STUCK_SECONDS, self._look, group)
 
     def _look(self, group: Group) -> None:
-        if group in self._groups and group.look():
+        if group in self._groups:
             self._look_later(group)
+            group.look()
 
     def _on_traced(self, task: str, seconds: float | None) -> None:
         if seconds is not None:
@@ -136,21 +143,27 @@ class Dispatcher:
         """Have as many messages here as can be used, and give back what is too much.
 
         Raises:
-            OSError: the connection is lost.
+            OSError, RecoverableConnectionError: the connection is lost, or is to be made anew.
         """
         consumer = self._worker.consumer
         is_busy = self._worker.semaphore.value == 0
         self._is_looking = is_busy or bool(self._waiting)
         if self._worker.stopping.is_told:
             return
-        current = consumer.qos.value
-        wanted = self._fetching.decide(current, is_busy=is_busy, now=time.monotonic())
-        if wanted != current:
-            consumer.fetch(wanted)
-        if wanted < current:
-            self._give_back(len(self._waiting) - wanted)
         if self._is_looking:
             self._hub.call_later(LOOK_SECONDS, self._look_at_load)
+        current, processes = consumer.qos.value, max(self._pool.num_processes, 1)
+        wanted = self._fetching.decide(
+            current,
+            least=processes * consumer.prefetch_multiplier,
+            most=processes * MOST,
+            is_busy=is_busy,
+            now=time.monotonic(),
+        )
+        if wanted < current:
+            self._give_back(len(self._waiting) - wanted)
+        if wanted != current:
+            consumer.fetch(wanted)
 
     def _give_back(self, count: int) -> None:
         for _ in range(count):

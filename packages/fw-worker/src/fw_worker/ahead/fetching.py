@@ -23,15 +23,8 @@ MOST = 64
 
 @dataclass(slots=True)
 class Fetching:
-    """Decides on one worker's prefetch.
+    """Decides on one worker's prefetch."""
 
-    Args:
-        least: What it begins with.
-        processes: Attempts at the same time.
-    """
-
-    least: int
-    processes: int
     _ended: int = 0
     _looked: float = 0.0
     _latest: float = 0.0
@@ -45,20 +38,22 @@ class Fetching:
         self._ended += 1
         self._latest = now
 
-    def decide(self, current: int, *, is_busy: bool, now: float) -> int:
+    def decide(self, current: int, *, least: int, most: int, is_busy: bool, now: float) -> int:
         """How many messages to have at most, here and waiting.
 
         Args:
             current: How many it is now.
+            least: What a worker with so many processes begins with.
+            most: What it may ask for.
             is_busy: Whether no process is free.
             now: The time, by any clock that only goes forward, in seconds.
 
-        >>> fetching = Fetching(least=8, processes=2)
+        >>> fetching = Fetching()
         >>> fetching.began(0.0)
         >>> for number in range(200): fetching.ended(0.1)
-        >>> fetching.decide(8, is_busy=True, now=0.1)
+        >>> fetching.decide(8, least=8, most=128, is_busy=True, now=0.1)
         128
-        >>> fetching.decide(128, is_busy=True, now=0.5)  # a long one in each process
+        >>> fetching.decide(128, least=8, most=128, is_busy=True, now=0.5)  # nothing ends
         8
         """
         passed = now - self._looked
@@ -67,8 +62,8 @@ class Fetching:
         if not is_busy:
             return current
         if now - self._latest > STUCK_SECONDS:
-            return self.least
+            return least
         wanted = int(rate * AHEAD_SECONDS)
-        wanted = max(self.least, min(wanted, self.processes * MOST))
+        wanted = max(least, min(wanted, most))
         # Each change costs two round trips, and the rate is never quite the same.
         return wanted if wanted >= 2 * current or wanted <= current // 4 else current

@@ -69,7 +69,7 @@ class Group:
         )
         for request in self._members:
             request.group = self
-            request._apply_result = ref(self._result)
+            request._apply_result = None if self._result is None else ref(self._result)
 
     @property
     def running(self) -> AttemptRequest | None:
@@ -96,14 +96,14 @@ class Group:
         running = self.running
         limit: float | None = None if running is None else running.task.time_limit
         if limit is not None and took > limit:
-            self.place.limit = begun
+            self.hold()
             self._result._timeout = limit
             self._pool._pool.on_hard_timeout(self._result)
         return True
 
     def hold(self) -> None:
         """Let the process begin no more of it; what it has not begun is taken back later."""
-        self.place.limit = self.place.begun
+        self.place.limit = min(self.place.limit, self.place.begun)
 
     def _take_back(self, first: int) -> None:
         self._members, taken = self._members[:first], self._members[first:]
@@ -137,6 +137,8 @@ class Group:
         self._killed = members[ended:begun]
         for request in self._killed:
             _tell(request.on_failure, failed)
+        for request in members[settled:ended]:
+            request.delivery_info["redelivered"] = True  # looked up before it is run
         self._over(members[settled:ended] + members[begun:])
 
     def _on_timeout(self, soft: bool, timeout: float) -> None:

@@ -25,7 +25,8 @@ def run_group(number: int, calls: list[Call], is_reported: bool) -> list[Answer]
             break
         answer = _run(call, is_reported)
         place.end(index)
-        answers.add(answer)
+        if not answers.add(answer):
+            break
     return answers.all()
 
 

@@ -6,6 +6,7 @@ own, exactly what it needs, from the same buffer.
 
 from __future__ import annotations
 
+import os
 import socket
 from struct import Struct
 from typing import Any
@@ -42,11 +43,11 @@ class Reader:
         Raises:
             OSError: the connection is lost.
         """
-        transport = self._connection.transport
-        if transport is None:
+        if not self._connection.connected:
             raise RecoverableConnectionError("the connection was closed")
+        transport = self._connection.transport
         try:
-            data = transport.sock.recv(_ONE_READ, socket.MSG_DONTWAIT)
+            data = _read_now(transport.sock)
         except (BlockingIOError, InterruptedError):
             return
         if not data:
@@ -55,8 +56,20 @@ class Reader:
         handle = self._connection.on_inbound_frame
         while frame := _take_frame(transport):
             handle(frame)
-            if self._connection.transport is not transport:  # what was in it has closed it
+            if not self._connection.connected:  # what was in it has closed it
                 return
+
+
+def _read_now(sock: Any) -> bytes:
+    """What is there, without waiting for it.
+
+    Raises:
+        BlockingIOError: nothing is.
+    """
+    if sock.gettimeout():  # Python would wait that long; the descriptor itself never does then
+        return os.read(sock.fileno(), _ONE_READ)
+    data: bytes = sock.recv(_ONE_READ, socket.MSG_DONTWAIT)
+    return data
 
 
 def _take_frame(transport: Any) -> tuple[int, int, bytes] | None:

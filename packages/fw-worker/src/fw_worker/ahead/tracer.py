@@ -102,7 +102,7 @@ def trace_call(call: Call, *, is_reported: bool) -> Traced | Kept:
         task.request_stack.pop()
     outcome = getattr(made, "outcome", None)
     if not isinstance(outcome, Succeeded) or has_followers(context):
-        return _by_celery(call, made)
+        return _by_celery(call, made, seconds=time.monotonic() - began)
     seconds = time.monotonic() - began
     if is_result_kept(task, context) and not made.is_stored:
         return Kept(call, made, context, outcome.value, seconds)
@@ -113,7 +113,9 @@ def trace_call(call: Call, *, is_reported: bool) -> Traced | Kept:
 def store(kept: Sequence[Kept], *, is_reported: bool) -> list[Traced]:
     """Store the results of several attempts together, or settle each by itself."""
     traced = try_to_store(kept, is_reported=is_reported)
-    return [_by_celery(each.call, each.made) for each in kept] if traced is None else traced
+    if traced is not None:
+        return traced
+    return [_by_celery(each.call, each.made, seconds=each.seconds) for each in kept]
 
 
 def try_to_store(kept: Sequence[Kept], *, is_reported: bool) -> list[Traced] | None:
@@ -133,10 +135,13 @@ def try_to_store(kept: Sequence[Kept], *, is_reported: bool) -> list[Traced] | N
     ]
 
 
-def _by_celery(call: Call, made: Made | BaseException | None = None) -> Traced:
+def _by_celery(
+    call: Call, made: Made | BaseException | None = None, *, seconds: float = 0.0
+) -> Traced:
+    """Trace a call as Celery does; its body may have run before, for so many seconds."""
     with made_before(made):
-        traced: Traced = trace.fast_trace_task(*call)
-    return traced
+        is_failed, result, took = trace.fast_trace_task(*call)
+    return is_failed, result, None if took is None else took + seconds
 
 
 def _succeeded(task: Any, value: Any, seconds: float, *, is_reported: bool) -> Traced:
