@@ -45,6 +45,7 @@ class AttemptRequest(Request):  # type: ignore[misc]
     """One message that is being worked on."""
 
     task: FrameworkTask
+    time_start: Any
     group: Group | None = None  # those that it is sent to a process with
     traced: Callable[[str, float | None], None] | None = None
 

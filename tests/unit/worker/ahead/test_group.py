@@ -81,12 +81,15 @@ class World:
 def late(monkeypatch):
     """Time stands still, and this lets it pass."""
     now = [time.monotonic()]
-    monkeypatch.setattr("fw_worker.ahead.group.time", SimpleNamespace(monotonic=lambda: now[0]))
+    monkeypatch.setattr(
+        "fw_worker.ahead.group.time", SimpleNamespace(monotonic=lambda: now[0], time=lambda: now[0])
+    )
     clock = SimpleNamespace(monotonic_ns=lambda: int(now[0] * 1e9))
     monkeypatch.setattr("fw_worker.ahead.board.time", clock)
 
-    def add(seconds: float) -> None:
+    def add(seconds: float) -> float:
         now[0] += seconds
+        return now[0]
 
     return add
 
@@ -203,6 +206,19 @@ def test_the_hard_limit_is_that_of_the_attempt_and_costs_no_other(late):
     assert world.pool.killed == [60.0]
     assert world.told == [("a", "settled"), ("b", "failure"), ("b", "timeout")]
     assert world.again == ["c"]
+
+
+def test_the_attempt_that_failed_with_its_process_ran_from_its_own_begin(late):
+    world = World("a", "b")
+    world.process.begin(0)
+    late(30)
+    world.process.end(0)
+    world.process.settle(1)
+    began = late(0)
+    world.process.begin(1)
+    late(2)
+    world.lost()
+    assert world.members[1].time_start == pytest.approx(began)
 
 
 def test_the_attempt_that_runs_is_known():

@@ -136,6 +136,7 @@ class Group:
             _tell(request.on_settled)
         self._killed = members[ended:begun]
         for request in self._killed:
+            request.time_start = time.time() - (time.monotonic() - self.place.since)
             _tell(request.on_failure, failed)
         for request in members[settled:ended]:
             request.delivery_info["redelivered"] = True  # looked up before it is run
@@ -155,5 +156,7 @@ def _tell(what: Callable[..., Any], *args: Any) -> None:
     """Tell one request; an error of it must not keep the others from being told."""
     try:
         what(*args)
+    except MemoryError:
+        raise  # the pool ends the worker for it
     except Exception:
         _logger.exception("An attempt has ended, and that could not be taken note of")
