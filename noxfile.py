@@ -59,9 +59,13 @@ def _interpreter(version: str) -> str | None:
 INTERPRETERS = {version: _interpreter(version) for version in PYTHONS}
 PRESENT = [version for version in PYTHONS if INTERPRETERS[version]]
 OLDEST, NEWEST = (PRESENT or PYTHONS)[0], (PRESENT or PYTHONS)[-1]
-"""The newest runs all tests; the others run the unit tests."""
+"""The newest also runs the tests of the test kit; the others leave them to it."""
 
-ELSEWHERE = ("--ignore=tests/docs", "--ignore=tests/image")  # sessions of their own
+PROCESSES = ("tests/integration", "tests/scenarios", "tests/journey")
+"""Tests that start real workers: on one Python, since most of their time is spent in starting."""
+
+ELSEWHERE = tuple(f"--ignore={path}" for path in ("tests/docs", "tests/image", "tests/frameworks"))
+"""What has sessions of its own, with what those need."""
 
 UNTRACED = "tests/unit/worker/test_time_limit.py"
 """Switches threads a million times a second: under coverage it crawls."""
@@ -84,8 +88,9 @@ nox.options.sessions = [
     "lint",
     "imports",
     "types",
-    # Those of the oldest are run by `lowest` and `integration`, unless there is no other.
+    # On the oldest they are run by `lowest`, unless there is no other.
     *(f"tests-{version}" for version in PYTHONS if version != OLDEST or OLDEST == NEWEST),
+    "workers",
     "frameworks",
     "packages",
     "lowest",
@@ -154,14 +159,20 @@ def types(session: nox.Session) -> None:
 
 @nox.session(python=PYTHONS)
 def tests(session: nox.Session) -> None:
-    """All that needs no server on the newest Python; the unit tests on the rest."""
+    """The tests in one process, which need no server."""
     _sync(session)
-    if session.python == NEWEST:
-        # More than processors: those that start workers wait more than they compute.
-        _pytest(session, "-n", "4", "-m", "not fw_services", *ELSEWHERE)
-    else:
-        own = ("tests/unit", "packages", "--ignore=tests/unit/testing")  # the oldest and newest do
-        _pytest(session, "-n", "2", "-m", "not fw_services", *own)
+    others = [f"--ignore={path}" for path in PROCESSES]
+    if session.python != NEWEST:
+        others.append("--ignore=tests/unit/testing")  # the oldest, in `lowest`, and newest do
+    _pytest(session, "-n", "2", "-m", "not fw_services", *ELSEWHERE, *others)
+
+
+@nox.session(python=OLDEST)
+def workers(session: nox.Session) -> None:
+    """The tests that start real workers on this machine, without a server."""
+    _sync(session)
+    # More than processors: they wait more than they compute.
+    _pytest(session, "-n", "4", "-m", "not fw_services", *PROCESSES)
 
 
 @nox.session(python=NEWEST)

@@ -76,8 +76,10 @@ def test_a_delayed_message_waits_in_the_broker_and_survives_its_worker(yard: Yar
     yard.send("record", 1, countdown=due - time.time())
     yard.send("record", 2)
     yard.wait_until(lambda: len(yard.lines("record")) == 1, "the worker has looked at both")
-    work = yard.queue()
-    assert (work.delayed, work.owned) == (1, 0)
+    yard.wait_until(
+        lambda: (yard.queue().delayed, yard.queue().owned) == (1, 0),
+        "the broker has the delayed one, and the other is settled",
+    )
 
     first.kill()
     first.wait()
