@@ -31,6 +31,7 @@ def test_a_call_returns_with_its_message_in_the_queue(fw_services: Services) -> 
     assert fw_services.count("bulk") == 1
 
 
+@pytest.mark.usefixtures("at_one_moment")
 def test_the_first_delayed_message_of_a_fresh_broker_is_kept(fw_services: Services) -> None:
     """Plain Celery loses it in silence: the exchange for delays does not exist yet."""
     started_at.options(delay=timedelta(minutes=1)).delay()
@@ -82,6 +83,7 @@ def test_a_message_above_the_brokers_limit_is_not_sent(fw_services: Services) ->
     assert fw_services.count("default") == 1
 
 
+@pytest.mark.usefixtures("at_one_moment")
 @pytest.mark.parametrize("delay", [None, 60])
 def test_a_round_declares_again_what_was_deleted(
     fw_services: Services, delay: float | None

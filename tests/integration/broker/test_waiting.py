@@ -50,10 +50,10 @@ def test_a_message_whose_queue_is_gone_holds_up_no_other(
     fw_services: Services, fw_live_worker: StartWorker
 ) -> None:
     """It becomes a dead letter; the next one in the same wait queue arrives on time."""
+    fw_live_worker("live_tasks", queues=["default"])  # which declares every queue as it starts
     in_bulk.options(delay=1).delay()
     with fw_services.app.connection_for_write() as connection:
         connection.default_channel.queue_delete("bulk")
-    fw_live_worker("live_tasks", queues=["default"])
     assert fails.options(delay=1).delay(0).get(timeout=20) == 1
     wait_for_letters(fw_services.app, 1)
 
@@ -80,6 +80,7 @@ def test_a_foreign_clients_eta_is_obeyed(
     assert started >= due.timestamp()
 
 
+@pytest.mark.usefixtures("at_one_moment")
 def test_a_delay_between_two_steps_is_kept_without_a_worker(fw_services: Services) -> None:
     """4.05 s: a long wait queue, then a short one, to where the broker itself takes it."""
     sent = time.monotonic()
@@ -89,6 +90,7 @@ def test_a_delay_between_two_steps_is_kept_without_a_worker(fw_services: Service
     assert time.monotonic() - sent >= 4.05
 
 
+@pytest.mark.usefixtures("at_one_moment")
 def test_a_rest_whose_wait_queue_is_gone_is_not_lost(fw_services: Services) -> None:
     """It comes to its queue too early; a worker sends it on for what is left."""
     in_bulk.options(delay=4.05).delay()
@@ -97,6 +99,7 @@ def test_a_rest_whose_wait_queue_is_gone_is_not_lost(fw_services: Services) -> N
     _wait_for(fw_services, "bulk")
 
 
+@pytest.mark.usefixtures("at_one_moment")
 def test_the_way_out_of_a_long_wait_is_made_again_by_whoever_starts(
     fw_services: Services,
 ) -> None:
@@ -125,6 +128,7 @@ def _wait_for(services: Services, queue: str) -> None:
     assert services.count(queue) == 1
 
 
+@pytest.mark.usefixtures("at_one_moment")
 def test_wait_queues_never_expire(fw_services: Services) -> None:
     """RabbitMQ counts a queue without a consumer as unused, and takes its messages along."""
     in_bulk.options(delay=30).delay()
