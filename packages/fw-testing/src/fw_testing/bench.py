@@ -241,7 +241,8 @@ def bench(
             clock=clock.now,
             result_backend=lambda app: Results(app, settings.database_url, world.collect),
         )
-        app.amqp.declared = DeclaredOnce(app.topology)
+        app.amqp.declared = declared = DeclaredOnce(app.topology, store)
+        declared.declare(app.amqp.queues, app.connection_for_write)
         app.result_clock = one_look()
         app.pauses = pauses_of(clock)
         app.draw = _no_jitter
@@ -298,8 +299,9 @@ def _empty_results(app: App) -> None:
         return  # nothing was stored or read
     from fw_core.database.tables import metadata
 
-    def empty(connection: Any) -> None:
-        for name in metadata.tables:
-            connection.exec_driver_sql(f'DELETE FROM "{name}"')  # noqa: S608 - fw's own names
+    deletes = "".join(f'DELETE FROM "{name}";' for name in metadata.tables)  # noqa: S608 - fw's
 
-    app.backend.database.transaction(empty, timeout=1)
+    def empty(connection: Any) -> None:  # one round to SQLite for all, which each test waits for
+        connection.connection.driver_connection.executescript(f"BEGIN;{deletes}COMMIT;")
+
+    app.backend.database.statement(empty, timeout=1)

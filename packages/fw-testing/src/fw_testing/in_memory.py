@@ -3,12 +3,16 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Callable, Iterable
 from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
+from kombu import Connection
+
 from fw_core.broker import local
-from fw_core.broker.topology import Declared
+from fw_core.broker.local import Store
+from fw_core.broker.topology import Declared, Topology
 from fw_core.settings import Settings, read_settings
 
 RESULTS = "sqlite:///file:fw-testing?mode=memory&uri=true"
@@ -32,6 +36,11 @@ def _changed(directory: Path) -> int | None:
         return None
 
 
+_MOST_DECLARED = 16
+_declared: dict[tuple[str, ...], tuple[Store, frozenset[str]]] = {}
+os.register_at_fork(after_in_child=_declared.clear)  # a store in memory stays with its process
+
+
 @lru_cache(maxsize=1)
 def _read(*_: Any) -> Settings:
     return read_settings(
@@ -40,7 +49,36 @@ def _read(*_: Any) -> Settings:
 
 
 class DeclaredOnce(Declared):
-    """What has been declared, by any connection: all of a test's lead to one store."""
+    """What has been declared, by any connection: all of a test's lead to one store.
+
+    Args:
+        topology: What is declared.
+        store: Where.
+    """
+
+    def __init__(self, topology: Topology, store: Store) -> None:
+        super().__init__(topology)
+        self._topology = topology
+        self._store = store
+
+    def declare(self, queues: Iterable[str], connect: Callable[[], Connection]) -> None:
+        """Declare what a worker of these queues does, in a store to which nobody has connected.
+
+        It is the same for test after test, and is copied from where it was done first.
+        """
+        key = (self._topology.prefix, *sorted(queues))
+        if key not in _declared:
+            with connect() as connection:
+                for name in queues:
+                    self.ensure(None, connection.default_channel, queue=name, wait_ms=None)
+            if len(_declared) >= _MOST_DECLARED:
+                _declared.clear()
+            _declared[key] = Store(), frozenset(self._seen[self])
+            _declared[key][0].start_like(self._store)
+            return
+        store, seen = _declared[key]
+        self._store.start_like(store)
+        self._seen[self] = set(seen)
 
     def ensure(self, connection: Any, channel: Any, **what: Any) -> None:
         """Declare what nobody has declared."""

@@ -47,8 +47,6 @@ class DeterministicWorker:
         self.connection = app.connection_for_read()
         self._channel = self.connection.default_channel
         self._own_queues = (app.topology.dead, app.topology.outcomes)
-        for queue in app.amqp.queues:
-            app.amqp.declared.ensure(self.connection, self._channel, queue=queue, wait_ms=None)
         self._consumer = _Consumer(app, self.connection)
         self._on_message = self._consumer.create_task_handler()
         self.running = False

@@ -2,13 +2,21 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from datetime import UTC, datetime, timedelta, timezone
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
-from fw_core.broker.local import Draft, Store
+from fw_core.broker.local import Draft, Store, due
 
 from .local_drafts import Clock, draft, numbers
+
+STEPS = (
+    "later", "brief", "take", "ack", "requeue", "give back", "reject", "purge", "delete", "pass",
+    "advance",
+)  # fmt: skip
 
 
 def later(clock: Clock, seconds: float, number: object = 0) -> Draft:
@@ -36,6 +44,53 @@ def test_next_due_says_when_the_first_delay_ends(store: Store, clock: Clock):
     store.publish(later(clock, 30), key="work")
 
     assert store.next_due() == clock() + 30
+
+
+@given(st.lists(st.sampled_from(STEPS), max_size=12))
+def test_next_due_is_right_after_whatever_is_done(steps: list[str]) -> None:
+    """A store in memory remembers it; it must forget it at each change."""
+    clock = Clock()
+    store = Store(clock=clock)
+    store.declare_queue("work")
+    store.declare_queue("brief", arguments={"x-message-ttl": 5_000})
+    owner = store.register_owner()
+    held: list[int] = []
+
+    def settle(do: Callable[[int, list[int]], None]) -> None:
+        do(owner, held[:1])
+        del held[:1]
+
+    what: dict[str, Callable[[], object]] = {
+        "later": lambda: store.publish(later(clock, 7), key="work"),
+        "brief": lambda: store.publish(draft(), key="brief"),
+        "take": lambda: held.extend(found.id for found in store.claim(owner, "brief")),
+        "ack": lambda: settle(store.ack),
+        "requeue": lambda: settle(store.requeue),
+        "give back": lambda: settle(store.give_back),
+        "reject": lambda: settle(store.reject),
+        "purge": lambda: store.purge("brief"),
+        "delete": lambda: store.delete_queue("work") and store.declare_queue("work"),
+        "pass": lambda: clock.move(2),
+        "advance": store.advance,
+    }
+    assert set(what) == set(STEPS)
+    for step in steps:
+        what[step]()
+        with store._database.reading() as db:
+            assert store.next_due() == due.next_due(db), step
+    store.close()
+
+
+def test_a_store_that_starts_like_another_holds_what_that_holds(clock: Clock) -> None:
+    first, second = Store(clock=clock), Store(clock=clock)
+    first.declare_queue("work")
+    first.publish(later(clock, 60, "first"), key="work")
+    assert second.next_due() is None
+    second.start_like(first)
+    assert second.next_due() == clock() + 60
+    second.publish(draft("second"), key="work")
+    assert numbers(second.messages("work")) == ["second", "first"]
+    assert numbers(first.messages("work")) == ["first"]
 
 
 def test_messages_that_become_due_together_come_by_their_time(

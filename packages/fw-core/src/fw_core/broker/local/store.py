@@ -9,8 +9,9 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Collection, Generator, Iterable, Mapping, Sequence
 from contextlib import contextmanager
+from enum import Enum
 from pathlib import Path
-from typing import Any
+from typing import Any, Final
 
 from fw_core.broker.local import claims, due, inspection, owners, topology
 from fw_core.broker.local.change import Change
@@ -28,6 +29,13 @@ from fw_core.broker.local.wakeup import ring
 Clock = Callable[[], float]
 
 
+class _Unknown(Enum):
+    UNKNOWN = "unknown"
+
+
+_UNKNOWN: Final = _Unknown.UNKNOWN
+
+
 class Store:
     """Exchanges, queues and messages, in a file or in memory.
 
@@ -42,14 +50,24 @@ class Store:
     ) -> None:
         self.clock = clock
         self._database = Database(path, name=str(path or name))
+        # What is in a file is changed by other processes; what is in memory by this one alone.
+        self._remembers_due = path is None
+        self._due: float | _Unknown | None = _UNKNOWN
 
     @contextmanager
     def _change(self) -> Generator[Change]:
         with self._database.writing() as db:
+            self._due = _UNKNOWN
             change = Change(db, self.clock())
             yield change
             ports = change.ports()
         ring(ports)
+
+    def start_like(self, other: Store) -> None:
+        """Take over all that ``other`` holds; both are in memory, and nothing was done here yet."""
+        with self._database.reading() as db, other._database.reading() as source:
+            self._due = _UNKNOWN
+            source.backup(db)
 
     # Topology.
 
@@ -230,6 +248,7 @@ class Store:
         """
         self.advance()
         with self._database.reading() as db:
+            self._due = _UNKNOWN  # what was taken expires no more
             return claims.claim(db, queue, owner=owner, limit=limit, keep=keep)
 
     def ack(self, owner: int, messages: Sequence[int]) -> None:
@@ -261,14 +280,17 @@ class Store:
     def next_due(self) -> float | None:
         """Return when the clock next changes something: a delay ends or a message expires."""
         with self._database.reading() as db:
-            return due.next_due(db)
+            if not self._remembers_due:
+                return due.next_due(db)
+            if self._due is _UNKNOWN:
+                self._due = due.next_due(db)
+            return self._due
 
     def advance(self) -> float | None:
         """Do what the clock asks for by now; return when it will ask next, if known."""
-        with self._database.reading() as db:
-            upcoming = due.next_due(db)
-            if upcoming is None or upcoming > self.clock():
-                return upcoming
+        upcoming = self.next_due()
+        if upcoming is None or upcoming > self.clock():
+            return upcoming
         with self._change() as change:
             due.advance(change)
             return due.next_due(change.db)
