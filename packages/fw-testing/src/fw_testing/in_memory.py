@@ -80,6 +80,10 @@ class DeclaredOnce(Declared):
         self._store.start_like(store)
         self._seen[self] = set(seen)
 
+    def has(self, connection: Any, **what: Any) -> bool:
+        """Whether somebody has declared it."""
+        return super().has(self, **what)
+
     def ensure(self, connection: Any, channel: Any, **what: Any) -> None:
         """Declare what nobody has declared."""
         super().ensure(self, channel, **what)

@@ -25,6 +25,8 @@ def connect(connection: Any, deadline: float) -> None:
         TimeoutError: the deadline is over.
         OperationalError: it could not be done in time.
     """
+    if connection.connected:
+        return
     patience = min(_left(deadline), _CONNECT_SECONDS)
     connection.connect_timeout = patience
     transport: Any = connection.transport

@@ -22,6 +22,7 @@ from kombu.exceptions import OperationalError
 
 from fw_core.broker.patience import answering_until, connect
 from fw_core.broker.topology import Declared
+from fw_core.broker.wire import Wire
 from fw_core.errors import FrameworkError, SendError
 from fw_core.headers import CHECK
 
@@ -165,37 +166,60 @@ class _Publishing:
     def _once(self) -> bool:
         connection = self.producer.connection
         connect(connection, self.deadline)
-        with answering_until(connection, self.deadline):
-            channel = self._channel(connection)
-            self.declared.ensure(
-                connection.connection,
-                channel,
-                queue=self.letter.queue if self.letter.is_call else None,
-                wait_ms=self.letter.wait_ms,
-                long_ms=self.letter.long_ms,
-            )
-            returned = _returned(channel)
-            returned.clear()
-            left = self._left()
-            self.written = True
-            self.producer.publish(
-                self.letter.body,
-                exchange=self.letter.exchange,
-                routing_key=self.letter.queue,
-                content_type=self.letter.content_type,
-                content_encoding=self.letter.content_encoding,
-                headers=headers_of(self.letter, is_in_doubt=self.in_doubt),
-                delivery_mode=2,
-                mandatory=True,
-                retry=False,
-                confirm_timeout=left,
-                **self.letter.properties,
-            )
+        channel = self._channel(connection)
+        letter = self.letter
+        needs = needs_of(letter)
+        if not self.declared.has(connection.connection, **needs):
+            with answering_until(connection, self.deadline):
+                self.declared.ensure(connection.connection, channel, **needs)
+        if Wire.fits(channel):
+            returned = self._confirmed(connection, channel)
+        else:
+            returned = self._stored(channel)
         if not returned:
             return True
         self.written = False
         self._again_after_redeclaring(Unconfirmed(NO_QUEUE, maybe=False))
         return False
+
+    def _confirmed(self, connection: Any, channel: Any) -> list[Any]:
+        """Send the message to RabbitMQ; returns what came back of it, because no queue takes it."""
+        one = _One.on(channel)
+        if one is None:
+            with answering_until(connection, self.deadline):
+                one = _One(channel)
+        letter = self.letter
+        data = one.wire.message(
+            exchange=letter.exchange,
+            routing_key=letter.queue,
+            body=letter.body,
+            properties=properties_of(letter, is_in_doubt=self.in_doubt),
+        )
+        one.wire.catch_up()
+        self._left()
+        self.written = True
+        return one.send(data, self.deadline)
+
+    def _stored(self, channel: Any) -> list[Any]:
+        """Put the message into the broker of this machine, which has it then."""
+        letter = self.letter
+        returned = _returned(channel)
+        returned.clear()
+        self._left()
+        self.written = True
+        self.producer.publish(
+            letter.body,
+            exchange=letter.exchange,
+            routing_key=letter.queue,
+            content_type=letter.content_type,
+            content_encoding=letter.content_encoding,
+            headers=headers_of(letter, is_in_doubt=self.in_doubt),
+            delivery_mode=2,
+            mandatory=True,
+            retry=False,
+            **letter.properties,
+        )
+        return returned
 
     def _channel(self, connection: Any) -> Any:
         channel = self.producer.channel
@@ -230,6 +254,66 @@ class _Publishing:
         connection = self.producer.connection
         connection.collect(socket_timeout=0.1)
         self.producer.revive(connection)
+
+
+class _One:
+    """A channel on which one message is on its way at a time."""
+
+    def __init__(self, channel: Any) -> None:
+        channel.confirm_select()
+        channel._confirm_selected = True  # py-amqp's own note, which it takes back with the channel
+        self.wire = Wire(channel, self._on_confirm)
+        self._returned: list[Any] = []
+        self._is_taken: bool | None = None
+        channel.events["basic_return"].add(self._on_return)
+        channel.fw_one = self
+
+    @staticmethod
+    def on(channel: Any) -> _One | None:
+        """What was made for a channel; None if it must be made, also because it was opened anew."""
+        one: _One | None = getattr(channel, "fw_one", None)
+        return one if channel._confirm_selected else None
+
+    def send(self, data: bytes, deadline: float) -> list[Any]:
+        """Write a message and wait for its confirm; returns what came back of it.
+
+        Raises:
+            MessageNacked: the broker refused it.
+            TimeoutError: no confirm in time.
+        """
+        self._returned, self._is_taken = [], None
+        self.wire.write(data, deadline)
+        while self._is_taken is None:
+            self.wire.hear(deadline)
+        if not self._is_taken:
+            raise MessageNacked
+        return self._returned
+
+    def _on_confirm(self, is_taken: bool, tag: int, multiple: bool) -> None:
+        self._is_taken = is_taken
+
+    def _on_return(self, error: Any, *_: Any) -> None:
+        self._returned.append(error)
+
+
+def needs_of(letter: Letter) -> dict[str, Any]:
+    """What must be declared for a message, as :meth:`Declared.ensure` takes it."""
+    return {
+        "queue": letter.queue if letter.is_call else None,
+        "wait_ms": letter.wait_ms,
+        "long_ms": letter.long_ms,
+    }
+
+
+def properties_of(letter: Letter, *, is_in_doubt: bool) -> dict[str, Any]:
+    """All that travels beside the body of a message, by AMQP's names."""
+    return {
+        **letter.properties,
+        "content_type": letter.content_type,
+        "content_encoding": letter.content_encoding,
+        "headers": headers_of(letter, is_in_doubt=is_in_doubt),
+        "delivery_mode": 2,
+    }
 
 
 def headers_of(letter: Letter, *, is_in_doubt: bool) -> dict[str, Any]:

@@ -231,6 +231,20 @@ class Declared:
             self._topology.declare_long_wait(channel, long_ms, wait_ms)
             seen.update((long, wait, rest))
 
+    def has(
+        self, connection: Any, *, queue: str | None, wait_ms: int | None, long_ms: int | None = None
+    ) -> bool:
+        """Whether :meth:`ensure` would find nothing to declare."""
+        seen = self._seen.get(connection)
+        if not seen or (queue is not None and queue not in seen):
+            return False
+        if wait_ms is None:
+            return True
+        wait = self._topology.wait(wait_ms)
+        if long_ms is None:
+            return wait in seen
+        return {self._topology.long_wait(long_ms), f"{wait} by {self._topology.rest}"} <= seen
+
     def forget(self, connection: Any) -> None:
         """Declare everything again on the next message: something was deleted meanwhile."""
         self._seen.pop(connection, None)

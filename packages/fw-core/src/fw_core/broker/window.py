@@ -32,13 +32,18 @@ from fw_core.broker.publish import (
     Letter,
     Unconfirmed,
     fix_of,
-    headers_of,
+    needs_of,
+    properties_of,
     short,
 )
 from fw_core.broker.topology import Declared
+from fw_core.broker.wire import Wire
 from fw_core.errors import FrameworkError
 
 WINDOW = 500
+_ONE_WRITE = 32 * 1024
+"""Bytes that are written at a time."""
+
 _CLOSING_SECONDS = 1.0
 
 
@@ -75,7 +80,10 @@ class Window:
     _all: list[_Sent] = field(default_factory=list)
     _again: deque[_Sent] = field(default_factory=deque)
     _channel: Any = None
+    _wire: Wire = field(init=False)
+    _unwritten: bytearray = field(default_factory=bytearray)
     _published: int = 0
+    _written: int = 0
     _deadline: float = 0.0
     _left_of_first: float = 0.0
 
@@ -124,7 +132,7 @@ class Window:
             self._progress()
         elif time.monotonic() >= self._deadline:  # who sends was busy; an answer may lie here
             with suppress(TimeoutError):
-                self.producer.connection.drain_events(timeout=0.01)
+                self._wire.hear(time.monotonic() + 0.01)
         self._all.append(sent)
         self._again.append(sent)
         self._work(most_owed=WINDOW - 1)
@@ -165,33 +173,34 @@ class Window:
     def _put(self, sent: _Sent) -> None:
         letter = sent.letter
         connection = self.producer.connection
-        with answering_until(connection, self._deadline):
-            self.declared.ensure(
-                connection.connection,
-                self._channel,
-                queue=letter.queue if letter.is_call else None,
-                wait_ms=letter.wait_ms,
-                long_ms=letter.long_ms,
-            )
-            properties = dict(letter.properties)
-            message = self._channel.prepare_message(
-                letter.body,
-                priority=properties.pop("priority", None),
-                content_type=letter.content_type,
-                content_encoding=letter.content_encoding,
-                headers=headers_of(letter, is_in_doubt=sent.is_in_doubt),
-                properties={**properties, "delivery_mode": 2, "message_id": sent.message_id},
-            )
-            self._published += 1
-            self.owed[self._published] = sent
-            self._channel._basic_publish(
-                message, exchange=letter.exchange, routing_key=letter.queue, mandatory=True
-            )
+        needs = needs_of(letter)
+        if not self.declared.has(connection.connection, **needs):
+            with answering_until(connection, self._deadline):
+                self.declared.ensure(connection.connection, self._channel, **needs)
+        properties = properties_of(letter, is_in_doubt=sent.is_in_doubt)
+        properties["message_id"] = sent.message_id
+        self._unwritten += self._wire.message(
+            exchange=letter.exchange,
+            routing_key=letter.queue,
+            body=letter.body,
+            properties=properties,
+        )
+        self._published += 1
+        self.owed[self._published] = sent
+        if len(self.owed) == 1 or len(self._unwritten) >= _ONE_WRITE:
+            self._write()  # the broker is busy with it while more of them are made
+
+    def _write(self) -> None:
+        if self._unwritten:
+            data, self._unwritten = bytes(self._unwritten), bytearray()
+            self._written = self._published
+            self._wire.write(data, self._deadline)
 
     def _drain(self) -> None:
+        self._write()
         owed = len(self.owed)
         while len(self.owed) == owed:
-            self.producer.connection.drain_events(timeout=self._left())
+            self._wire.hear(self._deadline)
 
     def _mend(self, error: Exception) -> None:
         """Go on over a new channel, or give up.
@@ -227,10 +236,12 @@ class Window:
     def _doubt(self) -> None:
         """What the channel owed is sent again, and may then be queued twice under one id."""
         owed = list(self.owed.values())
-        for sent in owed:
-            sent.is_in_doubt, sent.is_returned = True, False
+        for number, sent in self.owed.items():
+            sent.is_in_doubt = sent.is_in_doubt or number <= self._written
+            sent.is_returned = False
         self._again.extendleft(sent for sent in reversed(owed) if sent not in self._again)
         self.owed.clear()
+        self._unwritten.clear()
 
     def _unconfirmed(self, cause: str, fix: str) -> Unconfirmed:
         in_doubt = self.in_doubt
@@ -249,10 +260,9 @@ class Window:
         with answering_until(connection, self._deadline):
             channel = connection.channel()
             channel.confirm_select()
-        channel.events["basic_ack"].add(self._on_ack)
-        channel.events["basic_nack"].add(self._on_nack)
         channel.events["basic_return"].add(self._on_return)
-        self._channel, self._published = channel, 0
+        self._channel, self._wire = channel, Wire(channel, self._on_confirm)
+        self._published = self._written = 0
 
     def _drop(self) -> None:
         connection = self.producer.connection
@@ -262,14 +272,11 @@ class Window:
     def _progress(self) -> None:
         self._deadline = time.monotonic() + self.seconds
 
-    def _left(self) -> float:
-        left = self._deadline - time.monotonic()
-        if left <= 0:
-            raise TimeoutError("no confirm in time")
-        return left
-
-    def _on_ack(self, tag: int, multiple: bool) -> None:
+    def _on_confirm(self, is_taken: bool, tag: int, multiple: bool) -> None:
         for sent in self._settle(tag, multiple):
+            if not is_taken:
+                sent.refusal = FULL
+                continue
             if not sent.is_returned:
                 sent.is_confirmed = True
                 continue
@@ -280,10 +287,6 @@ class Window:
             sent.is_redeclared = True  # a queue that was there is gone: once more
             self.declared.forget(self.producer.connection.connection)
             self._again.append(sent)
-
-    def _on_nack(self, tag: int, multiple: bool) -> None:
-        for sent in self._settle(tag, multiple):
-            sent.refusal = FULL
 
     def _on_return(self, error: Any, exchange: str, routing_key: str, message: Any) -> None:
         # Two may share a foreign id. Both are sent again then: twice is better than never.
