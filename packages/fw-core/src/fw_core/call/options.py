@@ -59,6 +59,9 @@ class CallOptions:
         )
 
 
+NO_OPTIONS = CallOptions()
+
+
 def check_priority(priority: Any) -> int:
     """Return a priority that the queues can keep.
 

@@ -7,9 +7,10 @@ from collections.abc import Iterable, Mapping, Sequence
 from contextlib import AbstractContextManager, nullcontext
 from typing import TYPE_CHECKING, Any, ParamSpec, TypeVar
 
+from fw_core.broker.compose import NOTHING, Wanted, send_call
 from fw_core.broker.holding import held_together, holder
 from fw_core.call.arguments import Checked
-from fw_core.call.options import CallOptions
+from fw_core.call.options import NO_OPTIONS, CallOptions
 from fw_core.call.plain import show
 from fw_core.call.size import check_size
 from fw_core.errors import CallError, OptionError
@@ -33,8 +34,11 @@ def send(
         CallError, UnknownQueueError: nothing was sent.
         NotSent, MaybeSent: no confirm within the time that the settings give.
     """
+    app = _app()
+    checked = task.arguments.encode(args, kwargs)
+    wanted = _wanted(app, task, options)
     with _holding(options):
-        return send_with(task, args, kwargs, _celery_options(task, options))
+        return _send(app, task, checked, options.id or str(uuid.uuid4()), wanted)
 
 
 def send_many(
@@ -51,31 +55,30 @@ def send_many(
     checked = [task.arguments.encode(_arguments_of(task, call), {}) for call in calls]
     for call in checked:
         check_size(task.spec.name, call, limit=app.settings.message_limit)
-    celery_options = _celery_options(task, options)
+    wanted = _wanted(app, task, options)
     ids = [str(uuid.uuid4()) for _ in checked]
     with _holding(options):
-        return _send_round(app, task, dict(zip(ids, checked, strict=True)), celery_options)
+        return _send_round(app, task, dict(zip(ids, checked, strict=True)), wanted)
 
 
 def _send_round(
-    app: App, task: TaskHandle[P, R], calls: Mapping[str, Checked], options: Mapping[str, Any]
+    app: App, task: TaskHandle[P, R], calls: Mapping[str, Checked], wanted: Wanted
 ) -> list[TaskResult[R]]:
-    def send_each(options: Mapping[str, Any]) -> list[TaskResult[R]]:
+    def send_each(producer: Any = None) -> list[TaskResult[R]]:
         return [
-            _send(app, task, call, {**options, "task_id": task_id})
-            for task_id, call in calls.items()
+            _send(app, task, call, task_id, wanted, producer) for task_id, call in calls.items()
         ]
 
     if holder() is not None:
         with held_together():
-            return send_each(options)
+            return send_each()
     tasks = dict.fromkeys(calls, task.spec.name)
     try:
         with (
             app.producer_or_acquire() as producer,
             app.amqp.one_round(producer, tasks),
         ):
-            return send_each({**options, "producer": producer})
+            return send_each(producer)
     except app.amqp.NO_CONNECTION as error:
         raise app.busy(tasks) from error
 
@@ -103,7 +106,11 @@ def send_with(
     app = _app()
     checked = task.arguments.encode(args, kwargs)
     check_size(task.spec.name, checked, limit=app.settings.message_limit)
-    return _send(app, task, checked, celery_options)
+    task_id = celery_options.get("task_id") or str(uuid.uuid4())
+    options = {**celery_options, "task_id": task_id}
+    app.task_of(task).send_plain(checked.args, checked.kwargs, **options)
+    ignored = celery_options.get("ignore_result", task.spec.ignore_result)
+    return result_in(app, task, task_id, ignored=bool(ignored))
 
 
 def signature(
@@ -130,13 +137,22 @@ def result_of(task: TaskHandle[P, R], task_id: str) -> TaskResult[R]:
 
 
 def _send(
-    app: App, task: TaskHandle[P, R], checked: Checked, options: Mapping[str, Any]
+    app: App,
+    task: TaskHandle[P, R],
+    checked: Checked,
+    task_id: str,
+    wanted: Wanted,
+    producer: Any = None,
 ) -> TaskResult[R]:
-    celery_task = app.task_of(task)
-    task_id = options.get("task_id") or str(uuid.uuid4())
-    celery_task.send_plain(checked.args, checked.kwargs, **{**options, "task_id": task_id})
-    ignored = options.get("ignore_result", task.spec.ignore_result)
-    return result_in(app, task, task_id, ignored=bool(ignored))
+    send_call(
+        app.task_of(task),
+        checked.args,
+        checked.kwargs,
+        task_id=task_id,
+        wanted=wanted,
+        producer=producer,
+    )
+    return result_in(app, task, task_id)
 
 
 def result_in(
@@ -156,23 +172,20 @@ def result_in(
     )
 
 
-def _celery_options(task: TaskHandle[..., Any], options: CallOptions) -> dict[str, Any]:
-    app = _app()
-    celery_options: dict[str, Any] = {}
+def _wanted(app: App, task: TaskHandle[..., Any], options: CallOptions) -> Wanted:
+    if options is NO_OPTIONS:
+        return NOTHING
     if options.queue is not None:
         app.check_queue(options.queue, user=f"This call of {task.spec.name!r}")
-        celery_options["queue"] = app.topology.task_queue(options.queue)
-    if options.delay is not None:
-        celery_options["countdown"] = options.delay
-    if options.priority is not None:
-        celery_options["priority"] = options.priority
     _check_in_time(task, options)
-    if options.expires is not None:
-        celery_options["expires"] = options.expires
-    if options.id is not None:
+    return Wanted(
+        queue=options.queue,
+        delay=options.delay,
+        priority=options.priority,
+        expires=options.expires,
         # Who gives an id may give it again, after a doubt: then it is looked up before it runs.
-        celery_options.update(task_id=options.id, headers={CHECK: True})
-    return celery_options
+        headers={} if options.id is None else {CHECK: True},
+    )
 
 
 def _arguments_of(task: TaskHandle[..., Any], call: Any) -> Sequence[Any]:

@@ -11,7 +11,7 @@ from functools import cached_property
 from typing import TYPE_CHECKING, Any, Generic, ParamSpec, TypeVar, cast
 
 from fw_core.call.arguments import Arguments
-from fw_core.call.options import CallOptions
+from fw_core.call.options import NO_OPTIONS, CallOptions
 from fw_core.declare.spec import TaskSpec
 
 if TYPE_CHECKING:
@@ -62,11 +62,11 @@ class TaskHandle(Generic[P, R]):
             NotSent: the broker did not take it within 5 s; nothing was queued.
             MaybeSent: no confirm came within 5 s; it may be queued.
         """
-        return self._call(CallOptions()).delay(*args, **kwargs)
+        return self._call(NO_OPTIONS).delay(*args, **kwargs)
 
     async def adelay(self, *args: P.args, **kwargs: P.kwargs) -> TaskResult[R]:
         """Queue a call from async code without blocking the event loop; else as :meth:`delay`."""
-        return await self._call(CallOptions()).adelay(*args, **kwargs)
+        return await self._call(NO_OPTIONS).adelay(*args, **kwargs)
 
     def delay_many(self, calls: Iterable[Sequence[Any]]) -> list[TaskResult[R]]:
         """Queue many calls, each given as its positional arguments, in one confirmed round.
@@ -78,7 +78,7 @@ class TaskHandle(Generic[P, R]):
             NotSent, MaybeSent: not all of them were confirmed; ``confirmed``, ``in_doubt`` and
                 ``not_sent`` hold the ids of those that were, may be and are not queued.
         """
-        return self._call(CallOptions()).delay_many(calls)
+        return self._call(NO_OPTIONS).delay_many(calls)
 
     def options(
         self,
