@@ -7,11 +7,13 @@ is little, and checked before: the message is the same, and takes a third of the
 
 from __future__ import annotations
 
+import os
 import time
 import uuid
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
+from functools import lru_cache
 from typing import TYPE_CHECKING, Any
 
 from celery import signals
@@ -26,6 +28,10 @@ from fw_core.call.size import check_message_size
 if TYPE_CHECKING:
     from fw_core.broker.app import App
     from fw_core.broker.task import FrameworkTask
+
+_SIMPLE = frozenset((int, float, bool, type(None)))
+_SHORT = 1000
+"""Characters that Celery shows whole: it cuts at 1,024."""
 
 _FOLLOWING: dict[str, None] = dict.fromkeys(("callbacks", "errbacks", "chain", "chord"))
 
@@ -111,7 +117,7 @@ def compose(
     now = app.now()
     due = None if wanted.delay is None else now + timedelta(seconds=wanted.delay)
     root, parent = _family(app, task_id)
-    shown_args, shown_kwargs = shown(app, args, tuple), shown(app, kwargs, dict)
+    shown_args, shown_kwargs = _shown(app, args, kwargs)
     priority = spec.priority if wanted.priority is None else wanted.priority
     headers = {
         "lang": "py",
@@ -128,7 +134,7 @@ def compose(
         "parent_id": parent,
         "argsrepr": shown_args,
         "kwargsrepr": shown_kwargs,
-        "origin": anon_nodename(),
+        "origin": _origin(os.getpid()),
         "ignore_result": task.ignore_result,
         "replaced_task_nesting": 0,
         "stamped_headers": None,
@@ -173,13 +179,29 @@ def compose(
     )
 
 
-def shown(app: App, value: Any, kind: type) -> str:
-    """Arguments as logs and monitors show them, cut to what Celery allows."""
-    if not value:
-        return "()" if kind is tuple else "{}"
-    return saferepr(  # type: ignore[no-any-return]
-        value, app.amqp.argsrepr_maxsize, maxlevels=app.conf.task_repr_maxlevels
+def _shown(app: App, args: Sequence[Any], kwargs: Mapping[str, Any]) -> tuple[str, str]:
+    """Arguments as logs and monitors show them: Celery's form, which repr() is for plain ones."""
+    if all(map(_is_simple, args)) and all(map(_is_simple, kwargs.values())):
+        shown = repr(tuple(args)), repr(kwargs)
+        if len(shown[0]) < _SHORT and len(shown[1]) < _SHORT and all(map(_is_simple, kwargs)):
+            return shown
+    amqp, levels = app.amqp, app.conf.task_repr_maxlevels
+    return (
+        saferepr(args, amqp.argsrepr_maxsize, maxlevels=levels),
+        saferepr(kwargs, amqp.kwargsrepr_maxsize, maxlevels=levels),
     )
+
+
+def _is_simple(value: Any) -> bool:
+    kind = type(value)
+    if kind is str:
+        return value.isprintable() and "\\" not in value and "'" not in value
+    return kind in _SIMPLE
+
+
+@lru_cache(maxsize=1)
+def _origin(pid: int) -> str:
+    return anon_nodename()  # type: ignore[no-any-return]
 
 
 def _family(app: App, task_id: str) -> tuple[str, str | None]:

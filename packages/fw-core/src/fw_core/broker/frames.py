@@ -89,22 +89,27 @@ def table(values: Mapping[str, Any]) -> bytes:
     Raises:
         ValueError: a value that has no type there.
     """
-    parts: list[bytes] = []
-    for name, value in values.items():
-        kind = type(value)
-        if kind is str:
-            data = value.encode("utf-8", "surrogatepass")
-            parts.append(_name(name) + _item.pack(b"S", len(data)) + data)
-        elif value is None:
-            parts.append(_name(name) + b"V")
-        elif kind is int and -2147483647 <= value <= 2147483647:
-            parts.append(_name(name) + _number.pack(b"I", value))
-        else:
-            out = BytesIO()
-            serialization._write_item(value, out.write, None)
-            parts.append(_name(name) + out.getvalue())
-    whole = b"".join(parts)
+    whole = b"".join([_name(name) + _value(value) for name, value in values.items()])
     return _long.pack(len(whole)) + whole
+
+
+def _value(value: Any) -> bytes:
+    kind = type(value)
+    if kind is str:
+        data: bytes = value.encode("utf-8", "surrogatepass")
+        return _item.pack(b"S", len(data)) + data
+    if value is None:
+        return b"V"
+    if kind is int and -2147483647 <= value <= 2147483647:
+        return _number.pack(b"I", value)
+    if kind is dict:
+        return b"F" + table(value)
+    if kind is list or kind is tuple:
+        whole = b"".join([_value(each) for each in value])
+        return _item.pack(b"A", len(whole)) + whole
+    out = BytesIO()
+    serialization._write_item(value, out.write, None)
+    return out.getvalue()
 
 
 def is_plain(transport: Any) -> bool:
