@@ -12,6 +12,7 @@ from celery.platforms import EX_OK
 from celery.worker import state
 from celery.worker.consumer import Consumer
 from celery.worker.consumer.connection import Connection
+from vine import promise
 
 from fw_core.attempt.failure import describe
 from fw_core.attempt.outcome import Cause
@@ -55,6 +56,7 @@ class WorkerConsumer(Consumer):  # type: ignore[misc]
     task_consumer: Any
     on_task_request: Any
     qos: Any
+    _maximum_prefetch_restored: bool
     ahead: Dispatcher | None = None
 
     class Blueprint(Consumer.Blueprint):  # type: ignore[misc]
@@ -124,6 +126,18 @@ class WorkerConsumer(Consumer):  # type: ignore[misc]
         taken, consumer = self._stopping.taken, self.task_consumer
         taken.forget()
         consumer.on_message = taken.counting(consumer.on_message)
+
+    def create_task_handler(self, promise: Any = promise) -> Any:
+        """Celery's, which settles a message in the loop's next turn; here it is said at once.
+
+        What is said is collected until then anyway, see :class:`Acks`.
+        """
+        settling: Any = self._settling
+        return super().create_task_handler(promise=settling)
+
+    def _settling(self, call_soon: Any, args: tuple[Any], on_error: Any = None) -> Any:
+        is_usual = self.ahead is not None and self._maximum_prefetch_restored
+        return args[0] if is_usual else promise(call_soon, args, on_error=on_error)
 
     def on_close(self) -> None:
         """The connection is gone: the broker gives what was not begun to whoever is there."""

@@ -9,7 +9,7 @@ from amqp.exceptions import NotFound, RecoverableConnectionError
 from celery.worker import state
 from kombu.asynchronous.semaphore import LaxBoundedSemaphore
 
-from fw_worker.ahead.dispatcher import Dispatcher
+from fw_worker.ahead.dispatcher import MOST_BYTES, Dispatcher
 from fw_worker.ahead.fetching import STUCK_SECONDS
 from fw_worker.consumer import WorkerConsumer
 from fw_worker.request import AttemptRequest
@@ -23,6 +23,7 @@ class Request:
         self.task = SimpleNamespace(name=task, time_limit=60.0)
         self.acknowledged = self.is_revoked = self.is_reported = False
         self.delivery_info, self.rejected, self.anew = {}, None, 0
+        self.body = b"[[], {}, {}]"
 
     def call(self):
         return self.name
@@ -126,6 +127,19 @@ def test_what_waits_goes_together_when_a_process_is_free(world):
     waiting(world, 12)
     world.ends()
     assert world.sent == [["0"], ["1"], [str(number) for number in range(2, 12)]]
+
+
+def test_what_goes_together_is_limited_in_bytes(world):
+    """It is written to the process at once. A message that is larger than that goes alone."""
+    know(world)
+    waiting(world, 2)
+    later = waiting(world, 6, start=2)
+    for request in later[:4]:
+        request.body = b"x" * (MOST_BYTES // 2)
+    later[4].body = b"x" * (MOST_BYTES + 1)
+    for _ in range(4):
+        world.ends()
+    assert world.sent == [["0"], ["1"], ["2", "3"], ["4", "5"], ["6"], ["7"]]
 
 
 @pytest.mark.parametrize("seconds", [None, 0.5])

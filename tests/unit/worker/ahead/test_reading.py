@@ -14,6 +14,8 @@ from hypothesis import strategies as st
 
 from fw_worker.ahead.reading import Reader
 
+from .test_deliveries import written as delivery
+
 FRAMES = st.lists(st.tuples(st.integers(0, 255), st.integers(0, 65535), st.binary(max_size=300)))
 
 
@@ -33,7 +35,11 @@ class World:
         self.transport.connected = True
         self.handled = []
         self.connection = SimpleNamespace(
-            transport=self.transport, connected=True, on_inbound_frame=self.handled.append
+            transport=self.transport,
+            connected=True,
+            on_inbound_frame=self.handled.append,
+            channels={},
+            bytes_recv=0,
         )
         self.reader = Reader(self.connection)
 
@@ -123,3 +129,34 @@ def test_what_is_no_frame_is_an_error():
         world.broker.sendall(struct.pack(">BHI", 1, 1, 2) + b"xx" + b"\x00")
         with pytest.raises(UnexpectedFrame, match="0x0"):
             world.reader.on_readable()
+
+
+def test_a_delivery_goes_to_its_consumer_and_what_follows_it_can_be_read_on():
+    """A consumer that waits for an answer of the broker reads on behind its own message."""
+    data = delivery(b"[[7], {}, {}]", {"headers": {"id": "one"}}, tag="tasks")
+    seen = []
+    with World() as world:
+        channel = SimpleNamespace(
+            callbacks={
+                "tasks": lambda message: seen.append(
+                    (message.channel, message.body, message.headers, world.transport._read_buffer)
+                )
+            }
+        )
+        world.connection.channels[3] = channel
+        world.broker.sendall(data + b"\x08")
+        world.reader.on_readable()
+        assert seen == [(channel, b"[[7], {}, {}]", {"id": "one"}, b"\x08")]
+        assert world.connection.bytes_recv == 1
+        assert not world.handled
+
+
+@pytest.mark.parametrize("channels", [{}, {3: SimpleNamespace(callbacks={})}])
+def test_a_delivery_that_nobody_here_knows_is_left_to_py_amqp(channels):
+    """Which gives it back."""
+    data = delivery(b"body", {}, tag="tasks")
+    with World() as world:
+        world.connection.channels = channels
+        world.broker.sendall(data)
+        world.reader.on_readable()
+        assert [kind for kind, *_ in world.handled] == [1, 2, 3]

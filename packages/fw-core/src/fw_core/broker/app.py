@@ -96,6 +96,10 @@ class App(Celery):  # type: ignore[misc]
         """The time, which a test may have set."""
         return datetime.now(UTC) if self._clock is None else self._clock()
 
+    def uses_utc_timezone(self) -> bool:
+        """Always: Celery asks for each message, and looks it up in its settings each time."""
+        return True
+
     @property
     def is_local(self) -> bool:
         """Whether messages stay on this machine; delays are then held by the message's header."""

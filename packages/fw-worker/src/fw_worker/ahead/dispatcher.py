@@ -17,6 +17,9 @@ if TYPE_CHECKING:
     from fw_worker.request import AttemptRequest
 
 
+MOST_BYTES = 256 * 1024
+"""What a group's messages may take: they are written to the process at once."""
+
 _LONG_ENOUGH = 3600.0
 
 
@@ -90,12 +93,14 @@ class Dispatcher:
 
     def _take(self) -> list[AttemptRequest]:
         taken: list[AttemptRequest] = []
-        expected = 0.0
+        expected, size = 0.0, 0
         share = -(-len(self._waiting) // self._free())
         while self._waiting:
             request = self._waiting[0]
             pace = self._pace.of(request.task.name)
-            if taken and (len(taken) >= share or not fits(pace, expected, len(taken))):
+            size += len(request.body)
+            is_full = len(taken) >= share or size > MOST_BYTES
+            if taken and (is_full or not fits(pace, expected, len(taken))):
                 break
             self._waiting.popleft()
             if request.acknowledged or request.revoked():

@@ -17,7 +17,7 @@ AHEAD_SECONDS = 0.1
 STUCK_SECONDS = 0.25
 """How long nothing may end in a busy worker before it holds no more than it began with."""
 
-MOST = 64
+MOST = 256
 """Messages for each process at most."""
 
 

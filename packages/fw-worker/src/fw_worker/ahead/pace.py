@@ -8,7 +8,7 @@ SHORT = 0.005
 TOGETHER = 0.010
 """Seconds that a group is expected to take at most."""
 
-MOST = 32
+MOST = 64
 """Attempts in a group at most; more than this gains nothing."""
 
 _WEIGHT = 0.2

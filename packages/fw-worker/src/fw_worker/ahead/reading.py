@@ -12,6 +12,7 @@ from amqp.exceptions import RecoverableConnectionError
 from amqp.transport import TCPTransport
 
 from fw_core.broker import frames
+from fw_worker.ahead import deliveries
 
 
 class Reader:
@@ -45,8 +46,31 @@ class Reader:
         if not data:
             raise OSError("the broker closed the connection")
         transport._read_buffer += data
-        handle = self._connection.on_inbound_frame
-        while frame := frames.take(transport):
-            handle(frame)
-            if not self._connection.connected:  # what was in it has closed it
-                return
+        while self._connection.connected and self._take_first(transport):
+            pass  # what was in it may have closed the connection
+
+    def _take_first(self, transport: Any) -> bool:
+        """Handle what comes first in the buffer; False: it is not complete."""
+        buffer = transport._read_buffer
+        found = deliveries.first_of(buffer)
+        if found is deliveries.INCOMPLETE:
+            return False
+        if isinstance(found, deliveries.Delivery) and self._has_taker(found):
+            transport._read_buffer = buffer[found.end :]  # who waits for an answer reads on there
+            self._connection.bytes_recv += 1  # the broker's heart beats
+            self._deliver(found)
+            return True
+        frame = frames.take(transport)
+        if frame is None:
+            return False
+        self._connection.on_inbound_frame(frame)
+        return True
+
+    def _has_taker(self, found: deliveries.Delivery) -> bool:
+        channel = self._connection.channels.get(found.channel)
+        return channel is not None and found.tag in channel.callbacks
+
+    def _deliver(self, found: deliveries.Delivery) -> None:
+        channel = self._connection.channels[found.channel]
+        found.message.channel = channel
+        channel.callbacks[found.tag](found.message)
