@@ -5,6 +5,7 @@ task events, gossip, mingle and heartbeat, and no line in the log for a task.
 """
 
 import os
+import time
 
 from celery import Celery
 from kombu import Queue
@@ -34,6 +35,13 @@ def echo(text: str) -> str:
     """Do nothing and return a text."""
     note()
     return text
+
+
+@app.task
+def takes(seconds: float) -> float:
+    """Take so long, and return it."""
+    time.sleep(seconds)
+    return seconds
 
 
 def send(count: int, results: bool) -> None:

@@ -1,5 +1,7 @@
 """fw, with its defaults."""
 
+import time
+
 from contenders.journal import note
 from fw_core import task_framework
 
@@ -15,6 +17,13 @@ def kept(text: str) -> str:
     """The same, with a result."""
     note()
     return text
+
+
+@task_framework
+def takes(seconds: float) -> float:
+    """Take so long, and return it."""
+    time.sleep(seconds)
+    return seconds
 
 
 def send(count: int, results: bool) -> None:

@@ -173,6 +173,7 @@ assert_type(process_order.delay_many([(1,), (2,)]), list[TaskResult[str]])
 assert_type(process_order.options(delay=1).delay_many([(1,)]), list[TaskResult[str]])
 assert_type(process_order.apply_async((7,), countdown=3), TaskResult[str])
 assert_type(fetch.delay_many([("x",)]), list[TaskResult[int]])
+assert_type(fetch.delay_many([("x",)], progress=print), list[TaskResult[int]])
 
 
 # Calls that wait for a commit

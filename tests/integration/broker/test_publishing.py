@@ -45,6 +45,26 @@ def test_many_calls_are_all_in_the_queue_when_the_round_ends(fw_services: Servic
     assert fw_services.count("bulk") == 1_200
 
 
+def test_who_sends_many_calls_hears_how_far_they_are(fw_services: Services) -> None:
+    told: list[int] = []
+    in_bulk.delay_many([() for _ in range(1_200)], progress=told.append)
+    assert told == sorted(set(told))
+    assert told[-1] == 1_200
+    assert len(told) > 1
+
+
+def test_an_error_of_who_hears_it_is_no_error_of_the_broker(fw_services: Services) -> None:
+    """It ends the sending where it is; what went before is queued."""
+
+    def stop(confirmed: int) -> None:
+        raise KeyError(confirmed)
+
+    with pytest.raises(KeyError):
+        in_bulk.delay_many([() for _ in range(1_200)], progress=stop)
+    in_bulk.delay_many([()])
+    wait_until(lambda: fw_services.count("bulk") > 1, lambda: fw_services.count("bulk"), 20)
+
+
 def test_a_full_queue_refuses_and_the_caller_is_told(fw_services: Services) -> None:
     """An operator limited the queue; a refused message is NotSent, not lost."""
     in_bulk.delay()

@@ -68,6 +68,15 @@ def test_many_calls_cannot_share_an_id(fw_broker: FakeBroker) -> None:
         pay.options(id="x").delay_many([(1,), (2,)])
 
 
+def test_who_sends_many_calls_hears_how_many_are_sent(fw_broker: FakeBroker) -> None:
+    @task_framework
+    def pay(invoice: int) -> None: ...
+
+    told: list[int] = []
+    pay.options(priority=7).delay_many([(1,), (2,), (3,)], told.append)
+    assert told == [1, 2, 3]
+
+
 def test_arguments_above_the_limit_are_refused_with_advice(fw_broker: FakeBroker) -> None:
     """128 KiB unless set otherwise."""
 

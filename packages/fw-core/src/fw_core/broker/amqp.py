@@ -26,7 +26,7 @@ from fw_core.broker import delays
 from fw_core.broker.follow_up import is_follow_up
 from fw_core.broker.holding import Outgoing, holder
 from fw_core.broker.publish import Letter, Unconfirmed, publish
-from fw_core.broker.rounds import LocalRound, Round
+from fw_core.broker.rounds import LocalRound, Progress, Round
 from fw_core.broker.topology import REST_HEADER, Declared
 from fw_core.broker.window import Window
 from fw_core.call.size import check_message_size
@@ -297,17 +297,20 @@ class FrameworkAMQP(AMQP):  # type: ignore[misc]
                 round_.publish(letter)
 
     @contextmanager
-    def one_round(self, producer: Any, calls: Mapping[str, str]) -> Iterator[None]:
+    def one_round(
+        self, producer: Any, calls: Mapping[str, str], *, progress: Progress | None = None
+    ) -> Iterator[None]:
         """Send everything inside the block in one confirmed round.
 
         Args:
             producer: Gives the connection.
             calls: The ids of all calls of the round, in order, with the names of their tasks.
+            progress: Told now and then how many calls are confirmed.
 
         Raises:
             NotSent, MaybeSent: not every call was confirmed; says which were.
         """
-        round_ = self._new_round(producer)
+        round_ = self._new_round(producer, progress=progress, is_brief=True)
         try:
             with round_:
                 token = _round.set(round_)
@@ -323,10 +326,13 @@ class FrameworkAMQP(AMQP):  # type: ignore[misc]
                 in_doubt={str(letter.headers["id"]) for letter in round_.in_doubt},
             ) from error
 
-    def _new_round(self, producer: Any) -> Round:
+    def _new_round(
+        self, producer: Any, *, progress: Progress | None = None, is_brief: bool = False
+    ) -> Round:
         if self.app.is_local:
-            return LocalRound(lambda letter: self.post(producer, letter))
-        return Window(producer, self.declared, self.app.settings.send_timeout)
+            return LocalRound(lambda letter: self.post(producer, letter), progress)
+        seconds = self.app.settings.send_timeout
+        return Window(producer, self.declared, seconds, progress=progress, is_brief=is_brief)
 
     def _queue_name(self, queue: Any, routing_key: str | None) -> str:
         if queue is not None:

@@ -9,6 +9,9 @@ from typing import Protocol, Self
 
 from fw_core.broker.publish import Letter, Unconfirmed
 
+Progress = Callable[[int], None]
+"""Told how many messages of a round are confirmed."""
+
 
 class Round(Protocol):
     """Takes messages, and knows which of them are queued."""
@@ -47,6 +50,7 @@ class LocalRound:
     """
 
     post: Callable[[Letter], None]
+    progress: Progress | None = None
     confirmed: list[Letter] = field(default_factory=list)
     in_doubt: list[Letter] = field(default_factory=list)
 
@@ -66,6 +70,8 @@ class LocalRound:
             error.confirmed, error.in_doubt = list(self.confirmed), list(self.in_doubt)
             raise
         self.confirmed.append(letter)
+        if self.progress is not None:
+            self.progress(len(self.confirmed))
 
     def __exit__(
         self,

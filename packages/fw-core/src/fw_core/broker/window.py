@@ -31,11 +31,13 @@ from fw_core.broker.publish import (
     NO_QUEUE,
     Letter,
     Unconfirmed,
+    brief,
     fix_of,
     needs_of,
     properties_of,
     short,
 )
+from fw_core.broker.rounds import Progress
 from fw_core.broker.topology import Declared
 from fw_core.broker.wire import Wire
 from fw_core.errors import FrameworkError
@@ -68,6 +70,9 @@ class Window:
         producer: Gives the connection.
         declared: What has been declared on it.
         seconds: How long the broker may be silent while it owes a confirm.
+        progress: Told now and then how many messages are confirmed.
+        is_brief: Whether nothing but the id of a message is needed once it is confirmed: ten
+            thousand of them take 20 MB.
 
     Attributes:
         owed: What has been published and not confirmed, oldest first.
@@ -76,6 +81,8 @@ class Window:
     producer: Any
     declared: Declared
     seconds: float
+    progress: Progress | None = None
+    is_brief: bool = False
     owed: OrderedDict[int, _Sent] = field(default_factory=OrderedDict)
     _all: list[_Sent] = field(default_factory=list)
     _again: deque[_Sent] = field(default_factory=deque)
@@ -86,6 +93,8 @@ class Window:
     _written: int = 0
     _deadline: float = 0.0
     _left_of_first: float = 0.0
+    _confirmed: int = 0
+    _told: int = 0
 
     @property
     def confirmed(self) -> list[Letter]:
@@ -136,6 +145,7 @@ class Window:
         self._all.append(sent)
         self._again.append(sent)
         self._work(most_owed=WINDOW - 1)
+        self._tell()
 
     def __exit__(
         self,
@@ -147,6 +157,7 @@ class Window:
             self._drop()
             return
         self._work(most_owed=0)
+        self._tell()
         try:
             with answering_until(self.producer.connection, time.monotonic() + _CLOSING_SECONDS):
                 self._channel.close()
@@ -155,6 +166,12 @@ class Window:
         cause = next((sent.refusal for sent in self._all if sent.refusal), "")
         if cause:
             raise self._unconfirmed(cause, fix_of(cause))
+
+    def _tell(self) -> None:
+        """Say how far it is: not from inside a confirm, where an error would look like its own."""
+        if self.progress is not None and self._confirmed != self._told:
+            self._told = self._confirmed
+            self.progress(self._confirmed)
 
     def _work(self, *, most_owed: int) -> None:
         """Publish what is to be published and wait until no more than so many are owed."""
@@ -279,6 +296,9 @@ class Window:
                 continue
             if not sent.is_returned:
                 sent.is_confirmed = True
+                self._confirmed += 1
+                if self.is_brief:
+                    sent.letter = brief(sent.letter)
                 continue
             sent.is_returned = False
             if sent.is_redeclared:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import uuid
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from contextlib import AbstractContextManager, nullcontext
 from typing import TYPE_CHECKING, Any, ParamSpec, TypeVar
 
@@ -42,7 +42,10 @@ def send(
 
 
 def send_many(
-    task: TaskHandle[P, R], calls: Iterable[Sequence[Any]], options: CallOptions
+    task: TaskHandle[P, R],
+    calls: Iterable[Sequence[Any]],
+    options: CallOptions,
+    progress: Callable[[int], None] | None = None,
 ) -> list[TaskResult[R]]:
     """Send many calls; all are checked before the first is sent."""
     if options.id is not None:
@@ -58,11 +61,15 @@ def send_many(
     wanted = _wanted(app, task, options)
     ids = [str(uuid.uuid4()) for _ in checked]
     with _holding(options):
-        return _send_round(app, task, dict(zip(ids, checked, strict=True)), wanted)
+        return _send_round(app, task, dict(zip(ids, checked, strict=True)), wanted, progress)
 
 
 def _send_round(
-    app: App, task: TaskHandle[P, R], calls: Mapping[str, Checked], wanted: Wanted
+    app: App,
+    task: TaskHandle[P, R],
+    calls: Mapping[str, Checked],
+    wanted: Wanted,
+    progress: Callable[[int], None] | None,
 ) -> list[TaskResult[R]]:
     def send_each(producer: Any = None) -> list[TaskResult[R]]:
         return [
@@ -76,7 +83,7 @@ def _send_round(
     try:
         with (
             app.producer_or_acquire() as producer,
-            app.amqp.one_round(producer, tasks),
+            app.amqp.one_round(producer, tasks, progress=progress),
         ):
             return send_each(producer)
     except app.amqp.NO_CONNECTION as error:

@@ -68,17 +68,24 @@ class TaskHandle(Generic[P, R]):
         """Queue a call from async code without blocking the event loop; else as :meth:`delay`."""
         return await self._call(NO_OPTIONS).adelay(*args, **kwargs)
 
-    def delay_many(self, calls: Iterable[Sequence[Any]]) -> list[TaskResult[R]]:
+    def delay_many(
+        self, calls: Iterable[Sequence[Any]], progress: Callable[[int], None] | None = None
+    ) -> list[TaskResult[R]]:
         """Queue many calls, each given as its positional arguments, in one confirmed round.
 
         All arguments are checked before the first message is sent.
+
+        Args:
+            calls: The arguments of each call.
+            progress: Told now and then how many calls are confirmed; not of calls that wait for a
+                commit.
 
         Raises:
             CallError: as in :meth:`delay`.
             NotSent, MaybeSent: not all of them were confirmed; ``confirmed``, ``in_doubt`` and
                 ``not_sent`` hold the ids of those that were, may be and are not queued.
         """
-        return self._call(NO_OPTIONS).delay_many(calls)
+        return self._call(NO_OPTIONS).delay_many(calls, progress)
 
     def options(
         self,
@@ -190,11 +197,13 @@ class Call(Generic[P, R]):
             return self.delay(*args, **kwargs)
         return await asyncio.to_thread(for_another_thread(self.delay), *args, **kwargs)
 
-    def delay_many(self, calls: Iterable[Sequence[Any]]) -> list[TaskResult[R]]:
+    def delay_many(
+        self, calls: Iterable[Sequence[Any]], progress: Callable[[int], None] | None = None
+    ) -> list[TaskResult[R]]:
         """Queue many calls with these options; see :meth:`TaskHandle.delay_many`."""
         from fw_core.call.send import send_many
 
-        return send_many(self._task, calls, self._options)
+        return send_many(self._task, calls, self._options, progress)
 
 
 def find(module: str, name: str) -> TaskHandle[..., Any]:
