@@ -27,6 +27,11 @@ from execute import CONTENDERS, place, working
 
 from fw_testing.servers import find_servers
 
+SEND = ".delay(), confirmed"
+SEND_MANY = "10,000 calls: .delay_many(), confirmed"
+FIRST = "import and first .delay()"
+ROUND_TRIP = ".delay().get() above a task's own {:g} ms"
+
 _TIMED = """
 import json, time
 from pathlib import Path
@@ -128,17 +133,22 @@ def main() -> None:
     parser.add_argument("--rounds", type=int, default=5)
     parser.add_argument("--json", type=Path, help="where to write every number")
     given = parser.parse_args()
-    found: dict[str, Table] = {}
     with ExitStack() as stack:
-        servers = find_servers(stack)
-        for _ in range(given.rounds):
-            for title, tables in _all(servers).items():
-                for name, value in tables.items():
-                    found.setdefault(title, {}).setdefault(name, []).append(value)
+        found = measure(find_servers(stack), rounds=given.rounds)
     for title, table in found.items():
         show(title, table)
     if given.json:
         given.json.write_text(json.dumps(found, indent=1))
+
+
+def measure(servers: Any, *, rounds: int) -> dict[str, Table]:
+    """Measure everything in turns."""
+    found: dict[str, Table] = {}
+    for _ in range(rounds):
+        for title, tables in _all(servers).items():
+            for name, value in tables.items():
+                found.setdefault(title, {}).setdefault(name, []).append(value)
+    return found
 
 
 def _all(servers: Any) -> dict[str, dict[str, dict[str, float]]]:
@@ -146,17 +156,12 @@ def _all(servers: Any) -> dict[str, dict[str, dict[str, float]]]:
     found: dict[str, dict[str, dict[str, float]]] = {}
     with ExitStack() as stack:
         env = {**os.environ, **stack.enter_context(place(servers))}
-        found[".delay(), confirmed"] = {
-            name: ask(code, env, COUNT=1000) for name, code in ONE.items()
-        }
-        found["10,000 calls: .delay_many(), confirmed"] = {
-            name: ask(code, env, COUNT=10_000) for name, code in MANY.items()
-        }
+        found[SEND] = {name: ask(code, env, COUNT=1000) for name, code in ONE.items()}
+        found[SEND_MANY] = {name: ask(code, env, COUNT=10_000) for name, code in MANY.items()}
         kept = {**env, "BENCHMARK_RESULTS": "1"}
-        found["import and first .delay()"] = {name: ask(code, kept) for name, code in BEGIN.items()}
+        found[FIRST] = {name: ask(code, kept) for name, code in BEGIN.items()}
     for seconds in (0.0, 0.05):
-        title = f".delay().get() above a task's own {1000 * seconds:g} ms"
-        found[title] = {
+        found[ROUND_TRIP.format(1000 * seconds)] = {
             "fw": wait("fw+results", servers, _FW + WAIT, seconds),
             "celery": wait("celery+results", servers, _CELERY + WAIT, seconds),
         }

@@ -21,14 +21,14 @@ from fw_worker.cli.exit_codes import exit_code
 
 def test_the_help_names_every_command(fw):
     shown = fw("--help").stdout
-    for name in ("demo", "dev", "worker", "tasks", "send", "result", "workflow", "db"):
+    for name in ("demo", "dev", "worker", "tasks", "send", "result", "workflow", "db", "bench"):
         assert f"\n  {name} " in shown
 
 
 @pytest.mark.parametrize(
     "words",
     [["demo"], ["dev"], ["worker"], ["tasks"], ["send"], ["result"], ["workflow", "run"],
-     ["db", "upgrade"]],
+     ["db", "upgrade"], ["bench"]],
     ids=" ".join,
 )  # fmt: skip
 def test_every_command_can_answer_in_json(fw, words):

@@ -28,6 +28,7 @@ __all__ = ["main"]
         "health",
         "dead",
         "db",
+        "bench",
     ),
 )
 @version_option

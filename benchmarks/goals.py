@@ -1,0 +1,245 @@
+r"""The goals of fw's speed, and what is reached: written to docs/reference/performance.md.
+
+    nox -s benchmarks                                   # all of it, with Docker: some 20 minutes
+    python benchmarks/goals.py --rounds 5 --write       # the same with what is installed
+    python benchmarks/goals.py --check                  # the short form: fails where it is far off
+
+Every figure is a ratio of two measurements in one round, or a time above one that nobody can do
+without; the table shows the median of the rounds and their range. The short form takes one round
+of the most telling ones, and fails where a ratio is less than half of the one in the table: a
+machine that is busy halves no ratio, a mistake may.
+"""
+
+from __future__ import annotations
+
+import argparse
+import importlib.metadata
+import json
+import os
+import platform
+import re
+import statistics
+import sys
+from contextlib import ExitStack
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+
+import call
+import execute
+
+from fw_testing.management import Management
+from fw_testing.servers import find_servers
+
+PAGE = Path(__file__).parents[1] / "docs" / "reference" / "performance.md"
+REACHED = Path(__file__).with_name("reached.json")
+FAR_OFF = 2.0
+SHORT = ("fw", "celery", "fw+results")
+
+
+@dataclass(frozen=True, slots=True)
+class Goal:
+    """One row of the table.
+
+    Attributes:
+        number: Its number.
+        measure: What is measured.
+        against: What it is compared with.
+        goal: What is wanted, as text.
+        wanted: The same, as a number.
+        is_least: Whether it is the least; else it is the most.
+        values: One for each round; empty: not measured here.
+        unit: Of the values; empty: they are ratios.
+    """
+
+    number: str
+    measure: str
+    against: str
+    wanted: float
+    is_least: bool
+    values: list[float]
+    unit: str = ""
+
+    @property
+    def median(self) -> float:
+        """The median of the rounds."""
+        return statistics.median(self.values)
+
+    @property
+    def is_reached(self) -> bool:
+        """Whether the median is what is wanted."""
+        return self.median >= self.wanted if self.is_least else self.median <= self.wanted
+
+    def row(self) -> str:
+        """The row, in Markdown."""
+        sign = "≥" if self.is_least else "≤"
+        goal = f"{sign} {self.wanted:g}{self.unit}"
+        if not self.values:
+            return f"| {self.number} | {self.measure} | {self.against} | {goal} | | not measured |"
+        low, high = min(self.values), max(self.values)
+        found = f"{_short(self.median)}{self.unit} ({_short(low)} to {_short(high)})"
+        word = "yes" if self.is_reached else "no"
+        return f"| {self.number} | {self.measure} | {self.against} | {goal} | {found} | {word} |"
+
+
+def main() -> None:
+    """Measure, print the table, and write or check it."""
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawTextHelpFormatter
+    )
+    parser.add_argument("--rounds", type=int, default=5)
+    parser.add_argument("--tasks", type=int, default=15_000)
+    parser.add_argument("--write", action="store_true", help=f"write the table to {PAGE.name}")
+    parser.add_argument("--check", action="store_true", help="the short form")
+    given = parser.parse_args()
+    with ExitStack() as stack:
+        servers = find_servers(stack)
+        contenders = list(SHORT) if given.check else execute.ready()
+        rounds = 1 if given.check else given.rounds
+        ran = execute.measure(servers, contenders, rounds=rounds, tasks=given.tasks)
+        called = call.measure(servers, rounds=rounds)
+        version = Management(servers.management_url).version() if servers.management_url else ""
+    goals = goals_of(ran, called)
+    table = "\n".join((*HEAD, *(goal.row() for goal in goals)))
+    print(table)
+    if given.check:
+        check(goals)
+    if given.write:
+        REACHED.write_text(
+            json.dumps({g.number: round(g.median, 3) for g in goals if g.values}, indent=1) + "\n"
+        )
+        told = f"{machine(version)}; {rounds} rounds, {datetime.now(UTC):%d %B %Y}."
+        rates = "\n".join((*RATES, *(_rate(name, found) for name, found in ran.items())))
+        write(f"{told}\n\n{table}\n\n{rates}")
+
+
+HEAD = (
+    "| | measure | against | goal | reached | |",
+    "|---|---|---|---|---|---|",
+)
+RATES = ("| worker | tasks a second | µs of CPU a task |", "|---|--:|--:|")
+
+
+def goals_of(ran: dict[str, list[execute.Measured]], called: dict[str, call.Table]) -> list[Goal]:
+    """The goals, with what was measured."""
+
+    def rate(name: str, other: str) -> list[float]:
+        pairs = zip(ran.get(name, ()), ran.get(other, ()), strict=True)
+        return [mine.per_second / theirs.per_second for mine, theirs in pairs]
+
+    def times(title: str, other: str) -> list[float]:
+        table = called[title]
+        return [
+            theirs["us"] / mine["us"]
+            for mine, theirs in zip(table["fw"], table[other], strict=True)
+        ]
+
+    def own(title: str, column: str, scale: float = 1.0) -> list[float]:
+        return [each[column] / scale for each in called[title]["fw"]]
+
+    celery, dramatiq = "Celery, tuned", "Dramatiq, prefetch 200"
+    loop, asleep = "celery, a loop, unconfirmed", call.ROUND_TRIP.format(50)
+    return [
+        Goal("1", "tasks a second", celery, 3.5, True, rate("fw", "celery")),
+        Goal("2", "the same", dramatiq, 1.2, True, rate("fw", "dramatiq")),
+        Goal("3", "with results kept", "the first sketch", 12, True, rate("fw+results", "sketch")),
+        Goal(
+            "4", "the same", f"{dramatiq}, Redis", 1.8, True, rate("fw+results", "dramatiq+results")
+        ),
+        Goal("5", "with results kept", "without", 0.75, True, rate("fw+results", "fw")),
+        Goal(
+            "6",
+            "`.delay()`, calls a second",
+            "Celery's, confirmed",
+            2,
+            True,
+            times(call.SEND, "celery"),
+        ),
+        Goal("6a", "`.delay()`, CPU", "", 180, False, own(call.SEND, "cpu"), " µs"),
+        Goal(
+            "6b",
+            "`.delay()`, time",
+            "the bare round trip",
+            1.3,
+            False,
+            [1 / one for one in times(call.SEND, "bare")],
+        ),
+        Goal(
+            "7",
+            "`.delay_many()` of 10,000",
+            "Celery's, a loop, unconfirmed",
+            6,
+            True,
+            times(call.SEND_MANY, loop),
+        ),
+        Goal(
+            "8",
+            "`.get()` of a task that does nothing",
+            "",
+            3,
+            False,
+            own(call.ROUND_TRIP.format(0), "us", 1e3),
+            " ms",
+        ),
+        Goal("8a", "`.get()` above a task's 50 ms", "", 3, False, own(asleep, "us", 1e3), " ms"),
+        Goal("9", "import and first `.delay()`", "", 250, False, own(call.FIRST, "us", 1e3), " ms"),
+        Goal("9a", "its memory", "", 45, False, own(call.FIRST, "memory"), " MB"),
+    ]
+
+
+def check(goals: list[Goal]) -> None:
+    """Fail where a ratio is far off what was reached."""
+    reached = json.loads(REACHED.read_text())
+    far = []
+    for goal in goals:
+        if goal.unit or not goal.values or goal.number not in reached:
+            continue  # a time says more of the machine than of fw
+        times = reached[goal.number] / goal.median
+        times = times if goal.is_least else 1 / times
+        if times > FAR_OFF:
+            far.append(
+                f"{goal.number} {goal.measure}: {goal.median:.2f}, it was {reached[goal.number]}"
+            )
+    if far:
+        sys.exit("Far off:\n" + "\n".join(far))
+    print("No ratio is far off.")
+
+
+def machine(rabbitmq: str) -> str:
+    """Where it was measured."""
+    names = ("celery", "kombu", "amqp", "dramatiq")
+    versions = []
+    for name in names:
+        try:
+            versions.append(f"{name} {importlib.metadata.version(name)}")
+        except importlib.metadata.PackageNotFoundError:
+            continue
+    python = platform.python_version()
+    model = re.search(r"model name\s*: (.*)", Path("/proc/cpuinfo").read_text())
+    cores = f"{os.cpu_count()} cores of {model[1] if model else platform.machine()}"
+    return (
+        f"{cores}, all on one machine; Python {python}, RabbitMQ {rabbitmq}, {', '.join(versions)}"
+    )
+
+
+def write(block: str) -> None:
+    """Put the tables into the page."""
+    text = PAGE.read_text()
+    begin, end = "<!-- goals -->", "<!-- end: goals -->"
+    before, _, rest = text.partition(begin)
+    PAGE.write_text(f"{before}{begin}\n\n{block}\n\n{end}{rest.partition(end)[2]}")
+
+
+def _rate(name: str, found: list[execute.Measured]) -> str:
+    rates = sorted(one.per_second for one in found)
+    cpu = statistics.median(one.cpu for one in found)
+    spread = f"{rates[0]:,.0f} to {rates[-1]:,.0f}"
+    return f"| {name} | {statistics.median(rates):,.0f} ({spread}) | {cpu:.0f} |"
+
+
+def _short(value: float) -> str:
+    return f"{value:.0f}" if value >= 100 else f"{value:.2g}" if value < 1 else f"{value:.1f}"
+
+
+if __name__ == "__main__":
+    main()

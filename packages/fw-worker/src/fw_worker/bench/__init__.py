@@ -1,0 +1,1 @@
+"""``fw bench``: how fast sending, running and waiting are with your broker and database."""
