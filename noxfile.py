@@ -258,11 +258,13 @@ def faults(session: nox.Session) -> None:
 def benchmarks(session: nox.Session) -> None:
     """The goals of fw's speed, beside plain Celery and Dramatiq; writes the table in the docs.
 
-    It takes some 15 minutes; ``-- --check`` takes two, and fails where a ratio is far off.
+    It takes half an hour; ``-- --check`` takes two minutes, and fails where a ratio is far off.
     """
     _sync(session)
-    session.install("--quiet", "dramatiq[rabbitmq,redis]>=1.17")
+    session.install("--quiet", "dramatiq[rabbitmq,redis]>=1.17", "matplotlib>=3.9")
     session.run("python", "benchmarks/goals.py", *(session.posargs or ["--write"]))
+    if not session.posargs:
+        session.run("python", "benchmarks/growth.py", "--write")
 
 
 @nox.session(python=NEWEST)

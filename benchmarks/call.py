@@ -29,6 +29,7 @@ from fw_testing.servers import find_servers
 
 SEND = ".delay(), confirmed"
 SEND_MANY = "10,000 calls: .delay_many(), confirmed"
+SEND_LATER = "10,000 calls with a delay, confirmed"
 FIRST = "import and first .delay()"
 ROUND_TRIP = ".delay().get() above a task's own {:g} ms"
 
@@ -90,6 +91,14 @@ timed(lambda: ignored.delay_many([("a text",)] * COUNT), COUNT)
 app.conf.broker_transport_options = {}
 echo.delay("a text")
 timed(lambda: [echo.delay("a text") for _ in range(COUNT)], COUNT)
+""",
+}
+
+DELAYED = {
+    "fw": _FW
+    + """
+ignored.options(delay=60).delay("a text")
+timed(lambda: ignored.options(delay=60).delay_many([("a text",)] * COUNT), COUNT)
 """,
 }
 
@@ -158,6 +167,7 @@ def _all(servers: Any) -> dict[str, dict[str, dict[str, float]]]:
         env = {**os.environ, **stack.enter_context(place(servers))}
         found[SEND] = {name: ask(code, env, COUNT=1000) for name, code in ONE.items()}
         found[SEND_MANY] = {name: ask(code, env, COUNT=10_000) for name, code in MANY.items()}
+        found[SEND_LATER] = {name: ask(code, env, COUNT=10_000) for name, code in DELAYED.items()}
         kept = {**env, "BENCHMARK_RESULTS": "1"}
         found[FIRST] = {name: ask(code, kept) for name, code in BEGIN.items()}
     for seconds in (0.0, 0.05):

@@ -19,6 +19,13 @@ def kept(text: str) -> str:
     return text
 
 
+@task_framework(ignore_result=True)
+def naps(seconds: float) -> None:
+    """Take so long."""
+    note()
+    time.sleep(seconds)
+
+
 @task_framework
 def takes(seconds: float) -> float:
     """Take so long, and return it."""
