@@ -27,7 +27,7 @@ shorts = st.none() | texts
 properties = st.fixed_dictionaries(
     {
         "content_type": shorts,
-        "content_encoding": shorts,
+        "content_encoding": st.sampled_from([None, "utf-8", "binary"]),
         "headers": st.none() | st.dictionaries(texts, values, max_size=8),
         "delivery_mode": st.none() | st.sampled_from([1, 2]),
         "priority": st.none() | st.integers(0, 9),
@@ -109,6 +109,7 @@ UNUSUAL = {
     "another method": struct.pack(">BHI", 1, 3, 13) + b"\x00\x3c\x00\x50" + bytes(9) + b"\xce",
     "a body in two frames": written(b"x" * 100, {}, frame_max=64),
     "a large body": written(b"x" * (deliveries._LARGE + 1), {}),
+    "a body in another encoding": written(b"\xe9", {"content_encoding": "iso-8859-1"}),
     "a timestamp": written(b"", {"timestamp": 5}),
     "a number with a point in the headers": written(b"", {"headers": {"half": 0.5}}),
     "no frame end": written(b"", {})[:-1] + b"\x00",

@@ -47,6 +47,14 @@ def answering_until(connection: Any, deadline: float) -> Iterator[None]:
     if not isinstance(real, pyamqp.Connection):  # the local transport answers at once
         yield
         return
+    with bounded(real, deadline, left):
+        yield
+
+
+@contextmanager
+def bounded(real: Any, deadline: float, left: float | None = None) -> Iterator[None]:
+    """The same, of a connection of py-amqp's."""
+    left = _left(deadline) if left is None else left
     with real.transport.having_timeout(left), _bounded(real, deadline):
         yield
 

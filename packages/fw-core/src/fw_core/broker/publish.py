@@ -19,6 +19,7 @@ from amqp.exceptions import (
     PreconditionFailed,
 )
 from kombu.exceptions import OperationalError
+from kombu.transport import pyamqp
 
 from fw_core.broker.patience import answering_until, connect
 from fw_core.broker.topology import Declared
@@ -162,6 +163,9 @@ class _Publishing:
             except Exception as error:
                 self._drop_connection()
                 raise Unconfirmed(short(error), maybe=self.written) from error
+            except BaseException:  # Ctrl-C, or the timeout of the task that sends
+                self._drop_connection()  # as above: a confirm may still come
+                raise
 
     def _once(self) -> bool:
         connection = self.producer.connection
@@ -195,7 +199,7 @@ class _Publishing:
             body=letter.body,
             properties=properties_of(letter, is_in_doubt=self.in_doubt),
         )
-        one.wire.catch_up()
+        one.wire.catch_up(self.deadline)
         self._left()
         self.written = True
         return one.send(data, self.deadline)
@@ -222,11 +226,15 @@ class _Publishing:
         return returned
 
     def _channel(self, connection: Any) -> Any:
-        channel = self.producer.channel
-        if not getattr(channel, "is_open", True) or channel.connection is None:
-            self.producer.revive(connection)
+        channel = self.producer._channel  # kombu's promise of one, until it is asked for
+        if isinstance(channel, pyamqp.Channel) and channel.is_open and channel.connection:
+            return channel
+        with answering_until(connection, self.deadline):  # to open one is a round trip
             channel = self.producer.channel
-        return channel
+            if not getattr(channel, "is_open", True) or channel.connection is None:
+                self.producer.revive(connection)
+                channel = self.producer.channel
+            return channel
 
     def _again_after_redeclaring(self, error: Exception) -> None:
         """A queue or exchange is gone that was there: declare all once more, then give up."""

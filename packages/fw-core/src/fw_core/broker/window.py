@@ -17,7 +17,6 @@ from __future__ import annotations
 import time
 import uuid
 from collections import OrderedDict, deque
-from contextlib import suppress
 from dataclasses import dataclass, field
 from types import TracebackType
 from typing import Any, Self
@@ -140,8 +139,12 @@ class Window:
         elif not self.owed:  # nothing is owed, so the broker is not silent
             self._progress()
         elif time.monotonic() >= self._deadline:  # who sends was busy; an answer may lie here
-            with suppress(TimeoutError):
+            try:
                 self._wire.hear(time.monotonic() + 0.01)
+            except TimeoutError:
+                pass
+            except Exception as error:  # noqa: BLE001 - sorted out there
+                self._mend(error)
         self._all.append(sent)
         self._again.append(sent)
         self._work(most_owed=WINDOW - 1)
@@ -156,8 +159,12 @@ class Window:
         if kind is not None:
             self._drop()
             return
-        self._work(most_owed=0)
-        self._tell()
+        try:
+            self._work(most_owed=0)
+            self._tell()
+        except BaseException:
+            self._drop()
+            raise
         try:
             with answering_until(self.producer.connection, time.monotonic() + _CLOSING_SECONDS):
                 self._channel.close()
@@ -209,6 +216,8 @@ class Window:
 
     def _write(self) -> None:
         if self._unwritten:
+            if self._written and next(iter(self.owed)) > self._written:
+                self._progress()  # all that it has was confirmed, so the broker is not silent
             data, self._unwritten = bytes(self._unwritten), bytearray()
             self._written = self._published
             self._wire.write(data, self._deadline)

@@ -16,6 +16,7 @@ from amqp.exceptions import RecoverableConnectionError
 from kombu.transport import pyamqp
 
 from fw_core.broker import frames
+from fw_core.broker.patience import bounded
 
 OnConfirm = Callable[[bool, int, bool], None]
 """Told whether messages were taken, up to which, and whether all before it were too."""
@@ -65,14 +66,14 @@ class Wire:
             frame_max=self._connection.frame_max,
         )
 
-    def catch_up(self) -> None:
+    def catch_up(self, deadline: float) -> None:
         """Take what has come while nobody read: also the end of a connection lost meanwhile.
 
         Raises:
             OSError: it is lost.
         """
         if not self._is_plain:
-            with suppress(TimeoutError):
+            with suppress(TimeoutError), bounded(self._connection, deadline):
                 self._connection.drain_events(timeout=0)
             return
         transport = self._open_transport()
@@ -80,7 +81,7 @@ class Wire:
             data = frames.read_now(transport.sock)
         except (BlockingIOError, InterruptedError):
             return
-        self._handle(transport, data)
+        self._handle(transport, data, deadline)
 
     def write(self, data: bytes, deadline: float) -> None:
         """Write messages.
@@ -103,13 +104,14 @@ class Wire:
         """
         transport = self._open_transport()
         if not self._is_plain:
-            self._connection.drain_events(timeout=_left(deadline))
+            with bounded(self._connection, deadline):
+                self._connection.drain_events(timeout=_left(deadline))
             return
         with _within(transport.sock, deadline):
             data = transport.sock.recv(frames.ONE_READ)
-        self._handle(transport, data)
+        self._handle(transport, data, deadline)
 
-    def _handle(self, transport: Any, data: bytes) -> None:
+    def _handle(self, transport: Any, data: bytes, deadline: float) -> None:
         if not data:
             transport.connected = False
             raise OSError("the broker closed the connection")
@@ -118,7 +120,9 @@ class Wire:
         while frame := frames.take(transport):
             told = frames.confirm(frame, self._number)
             if told is None:
-                connection.on_inbound_frame(frame)
+                # py-amqp answers the end of a channel, and waits for the next one.
+                with bounded(connection, deadline):
+                    connection.on_inbound_frame(frame)
                 if not connection.connected:  # what was in it has closed it
                     return
             else:

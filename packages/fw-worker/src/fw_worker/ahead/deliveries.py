@@ -27,6 +27,8 @@ _METHOD, _HEADER, _BODY, _END = 1, 2, 3, 0xCE
 _LARGE = 64 * 1024
 """Bytes of a body that is read frame by frame, not waited for whole."""
 
+_PLAIN = (None, "utf-8", "binary")
+
 INCOMPLETE: Final = "incomplete"
 
 _names: dict[bytes, str] = {}
@@ -68,6 +70,8 @@ def first_of(buffer: bytes) -> Delivery | str | None:
         _, _, length, flags = _CONTENT.unpack_from(buffer, start)
         tag, info = _delivery_info(buffer)
         properties = _properties(buffer, start + _CONTENT.size, flags)
+        if properties.get("content_encoding") not in _PLAIN:
+            return None  # py-amqp decodes the body
         body: Any = ""
         if length:
             start, end = _payload(buffer, end, _BODY, channel, length)

@@ -7,18 +7,20 @@ import signal
 import subprocess
 import sys
 import tempfile
+import threading
 import time
 import uuid
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager, suppress
+from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
-from sqlalchemy import delete
+from sqlalchemy import Table, delete
 
 from fw_core import TASK_REGISTRY, client
 from fw_core.broker.app import App, create_app
-from fw_core.database.tables import results
+from fw_core.database.tables import results, starts
 from fw_core.errors import FrameworkError
 from fw_core.settings import read_settings
 from fw_core.urls import safe_url
@@ -33,6 +35,7 @@ PATIENCE = 120.0
 _ONE_BY_ONE = 300
 _ROUND_TRIPS = 200
 _TOGETHER = 10_000
+_CHUNK = 500
 
 Say = Callable[[str], None]
 
@@ -64,10 +67,12 @@ def measure(say: Say, *, calls: int, processes: int) -> Figures:
         FrameworkError: the broker or the database cannot be reached.
     """
     with ExitStack() as stack:
-        if read_settings().is_local:
+        stack.enter_context(_signals.heard())
+        given = read_settings()
+        if given.is_local:
             stack.enter_context(own_place())
         directory = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="fw-bench-")))
-        stack.enter_context(_environment(directory))
+        stack.enter_context(_environment(directory, given.prefix))
         settings = read_settings()
         app = create_app(
             settings, {name: TASK_REGISTRY[name] for name in (tasks.ignored.name, tasks.kept.name)}
@@ -75,9 +80,10 @@ def measure(say: Say, *, calls: int, processes: int) -> Figures:
         stack.callback(app.close)
         stack.callback(app.amqp.close_connections)
         stack.enter_context(client.using(app))
+        bench = _Bench(say, app, directory, calls=calls, processes=processes)
         if not settings.is_local:  # its place goes as a whole
-            stack.callback(_remove, app)
-        return _Bench(say, app, directory, calls=calls, processes=processes).run()
+            stack.callback(_remove, app, bench.ids, say)
+        return bench.run()
 
 
 class _Bench:
@@ -88,6 +94,7 @@ class _Bench:
         self._processes = processes
         self._journal = Path(os.environ[tasks.JOURNAL])
         self._log = directory / "worker.log"
+        self.ids: list[str] = []
 
     def run(self) -> Figures:
         self._say(f"{_ONE_BY_ONE} calls, one after the other")
@@ -101,12 +108,9 @@ class _Bench:
         self._say("the same, and keeps their results")
         executed_kept = self._executed(tasks.kept)
         with self._working():
-            tasks.kept.delay(0).get(timeout=PATIENCE)
+            self._round_trip()
             self._say(f"{_ROUND_TRIPS} calls, each waited for")
-            trips = [
-                _seconds(lambda: tasks.kept.delay(0).get(timeout=PATIENCE))
-                for _ in range(_ROUND_TRIPS)
-            ]
+            trips = [_seconds(self._round_trip) for _ in range(_ROUND_TRIPS)]
         self._say("a worker is killed in the middle of its work")
         lost, repeated, back_after = self._killed()
         return Figures(
@@ -148,9 +152,15 @@ class _Bench:
     def _numbers(self) -> list[tuple[int, float]]:
         return [(number, moment) for moment, number in self._runs()]
 
+    def _round_trip(self) -> None:
+        result = tasks.kept.delay(0)
+        self.ids.append(result.id)
+        result.get(timeout=PATIENCE)
+
     def _backlog(self, task: Any) -> None:
         self._journal.write_bytes(b"")
-        task.delay_many([(number,) for number in range(self._calls)])
+        sent = task.delay_many([(number,) for number in range(self._calls)])
+        self.ids += [result.id for result in sent if not result.ignored]
 
     def _runs(self) -> list[tuple[float, int]]:
         return tasks.runs(self._journal.read_bytes())
@@ -163,24 +173,20 @@ class _Bench:
     def _working(self) -> Iterator[subprocess.Popen[bytes]]:
         """A worker for the block, in a process of its own."""
         command = (sys.executable, "-m", "fw_worker.cli", "worker")
-        with self._log.open("ab") as log:
-            process = subprocess.Popen(  # noqa: S603 - our own command
-                (*command, "--concurrency", str(self._processes)),
-                stdin=subprocess.DEVNULL,
-                stdout=log,
-                stderr=subprocess.STDOUT,
-                start_new_session=True,
-            )
-        self._process = process
+        process: subprocess.Popen[bytes] | None = None
         try:
+            with _signals.held(), self._log.open("ab") as log:
+                self._process = process = subprocess.Popen(  # noqa: S603 - our own command
+                    (*command, "--concurrency", str(self._processes)),
+                    stdin=subprocess.DEVNULL,
+                    stdout=log,
+                    stderr=subprocess.STDOUT,
+                    start_new_session=True,
+                )
             yield process
         finally:
-            process.send_signal(signal.SIGTERM)
-            with suppress(subprocess.TimeoutExpired):
-                process.wait(30)
-            with suppress(ProcessLookupError):
-                os.killpg(process.pid, signal.SIGKILL)
-            process.wait()
+            if process is not None:
+                _stop(process)
 
     def _wait_until(self, what: str, condition: Callable[[], bool]) -> None:
         end = time.monotonic() + PATIENCE
@@ -191,11 +197,10 @@ class _Bench:
 
 
 @contextmanager
-def _environment(directory: Path) -> Iterator[None]:
+def _environment(directory: Path, prefix: str) -> Iterator[None]:
     """What this process and its workers are told: names of their own, and these tasks alone."""
     journal = directory / "journal"
     journal.touch()
-    prefix = os.environ.get("FW_PREFIX", "")
     told = {
         "FW_PREFIX": f"{prefix}fw-bench-{uuid.uuid4().hex[:8]}.",
         "FW_TASK_MODULES": MODULE,
@@ -215,19 +220,89 @@ def _environment(directory: Path) -> Iterator[None]:
                 os.environ[name] = value
 
 
-def _remove(app: App) -> None:
-    """Take away what was made on the broker, and the results."""
+def _remove(app: App, ids: Sequence[str], say: Say) -> None:
+    """Take away what was made: on the broker, and in the database, which may be large."""
     topology = app.topology
-    with app.connection_for_write() as connection:
-        channel = connection.default_channel
-        for queue in (topology.queue_name("default"), topology.dead, topology.outcomes):
-            channel.queue_delete(queue)
-        for exchange in (
-            topology.tasks, topology.due, topology.dead, topology.outcomes, topology.rest
-        ):  # fmt: skip
-            channel.exchange_delete(exchange)
-    gone = delete(results).where(results.c.task_name == tasks.kept.name)
-    app.backend.database.statement(lambda connection: connection.execute(gone), timeout=5)
+    waits = (topology.wait(tasks.WAIT_MS), topology.long_wait(tasks.WAIT_MS))
+    queues = (topology.queue_name("default"), topology.dead, topology.outcomes, *waits)
+    exchanges = (topology.tasks, topology.due, topology.rest, *queues[1:])
+
+    def from_broker() -> None:
+        with app.connection_for_write() as connection:
+            for queue in queues:
+                connection.default_channel.queue_delete(queue)
+            for exchange in exchanges:
+                connection.default_channel.exchange_delete(exchange)
+
+    def from_database() -> None:
+        for first in range(0, len(ids), _CHUNK):
+            chunk = ids[first : first + _CHUNK]
+            _delete(app, results, results.c.task_id.in_(chunk))
+            # Messages that were delivered again, by the index on their time.
+            _delete(app, starts, (starts.c.started_at >= began) & starts.c.task_id.in_(chunk))
+
+    began = app.now() - timedelta(hours=1)
+    for what, remove in (("the broker", from_broker), ("the database", from_database)):
+        try:
+            remove()
+        except Exception as error:  # noqa: BLE001 - what was measured is worth more
+            say(f"not all could be removed from {what}: {error}")
+
+
+def _delete(app: App, table: Table, which: Any) -> None:
+    app.backend.database.statement(
+        lambda connection: connection.execute(delete(table).where(which)), timeout=15
+    )
+
+
+class _Signals:
+    """A closed terminal or a cancelled job ends the bench as Ctrl-C does: its worker with it."""
+
+    def __init__(self) -> None:
+        self._is_held = False
+        self._came: int | None = None
+
+    @contextmanager
+    def heard(self) -> Iterator[None]:
+        """Hear them, in the main thread."""
+        if threading.current_thread() is not threading.main_thread():
+            yield
+            return
+        both = (signal.SIGTERM, signal.SIGHUP)
+        before = {number: signal.signal(number, self._on_signal) for number in both}
+        try:
+            yield
+        finally:
+            for number, handler in before.items():
+                signal.signal(number, handler)
+
+    @contextmanager
+    def held(self) -> Iterator[None]:
+        """Let one wait until the block ends: a worker that has started must be known."""
+        self._is_held = True
+        try:
+            yield
+        finally:
+            self._is_held = False
+        if self._came is not None:
+            sys.exit(128 + self._came)
+
+    def _on_signal(self, number: int, _: Any) -> None:
+        self._came = number
+        if not self._is_held:
+            sys.exit(128 + number)
+
+
+_signals = _Signals()
+
+
+def _stop(process: subprocess.Popen[bytes]) -> None:
+    process.send_signal(signal.SIGTERM)
+    with suppress(subprocess.TimeoutExpired):
+        process.wait(30)
+    with suppress(ProcessLookupError):
+        os.killpg(process.pid, signal.SIGKILL)
+    process.wait()
 
 
 def _seconds(work: Callable[[], object]) -> float:

@@ -11,6 +11,9 @@ from fw_core import task_framework
 JOURNAL = "FW_BENCH_JOURNAL"
 """The variable that names the file in which each run is noted."""
 
+WAIT_MS = 1000
+"""Before an attempt whose process was killed is made again."""
+
 _ROW = struct.Struct("=dI")
 
 
@@ -30,7 +33,7 @@ def ignored(number: int) -> None:
     _note(number)
 
 
-@task_framework(retries=3)
+@task_framework(retries=3, backoff=[WAIT_MS / 1000], jitter=0)
 def kept(number: int) -> int:
     """Keep a result."""
     _note(number)
