@@ -241,7 +241,7 @@ def integration(session: nox.Session) -> None:
     _sync(session)
     if not SERVICES and not REQUIRED:
         session.skip("no RabbitMQ and PostgreSQL: set FW_TEST_BROKER_URL …, or start Docker")
-    _pytest(session, "-n", "6", "-m", "fw_services", "tests")  # they wait more than they compute
+    _pytest(session, "-n", "8", "-m", "fw_services", "tests")  # they wait more than they compute
 
 
 @nox.session(python=OLDEST)
@@ -258,7 +258,7 @@ def faults(session: nox.Session) -> None:
 def benchmarks(session: nox.Session) -> None:
     """The goals of fw's speed, beside plain Celery and Dramatiq; writes the table in the docs.
 
-    It takes half an hour; ``-- --check`` takes two minutes, and fails where a ratio is far off.
+    It takes half an hour; ``-- --check`` takes one minute, and fails where a ratio is far off.
     """
     _sync(session)
     session.install("--quiet", "dramatiq[rabbitmq,redis]>=1.17", "matplotlib>=3.9")

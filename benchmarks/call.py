@@ -150,23 +150,25 @@ def main() -> None:
         given.json.write_text(json.dumps(found, indent=1))
 
 
-def measure(servers: Any, *, rounds: int) -> dict[str, Table]:
-    """Measure everything in turns."""
+def measure(servers: Any, *, rounds: int, only_sending: bool = False) -> dict[str, Table]:
+    """Measure everything in turns, or only what needs no worker and takes seconds."""
     found: dict[str, Table] = {}
     for _ in range(rounds):
-        for title, tables in _all(servers).items():
+        for title, tables in _all(servers, only_sending=only_sending).items():
             for name, value in tables.items():
                 found.setdefault(title, {}).setdefault(name, []).append(value)
     return found
 
 
-def _all(servers: Any) -> dict[str, dict[str, dict[str, float]]]:
+def _all(servers: Any, *, only_sending: bool) -> dict[str, dict[str, dict[str, float]]]:
     """One round of everything."""
     found: dict[str, dict[str, dict[str, float]]] = {}
     with ExitStack() as stack:
         env = {**os.environ, **stack.enter_context(place(servers))}
         found[SEND] = {name: ask(code, env, COUNT=1000) for name, code in ONE.items()}
         found[SEND_MANY] = {name: ask(code, env, COUNT=10_000) for name, code in MANY.items()}
+        if only_sending:
+            return found
         found[SEND_LATER] = {name: ask(code, env, COUNT=10_000) for name, code in DELAYED.items()}
         kept = {**env, "BENCHMARK_RESULTS": "1"}
         found[FIRST] = {name: ask(code, kept) for name, code in BEGIN.items()}
