@@ -126,7 +126,9 @@ def goals_of(ran: dict[str, list[execute.Measured]], called: dict[str, call.Tabl
     """The goals, with what was measured."""
 
     def rate(name: str, other: str) -> list[float]:
-        pairs = zip(ran.get(name, ()), ran.get(other, ()), strict=True)
+        if name not in ran or other not in ran:
+            return []  # does not take part
+        pairs = zip(ran[name], ran[other], strict=True)
         return [mine.per_second / theirs.per_second for mine, theirs in pairs]
 
     def times(title: str, other: str) -> list[float]:
