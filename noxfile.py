@@ -241,7 +241,7 @@ def integration(session: nox.Session) -> None:
     _sync(session)
     if not SERVICES and not REQUIRED:
         session.skip("no RabbitMQ and PostgreSQL: set FW_TEST_BROKER_URL …, or start Docker")
-    _pytest(session, "-n", "8", "-m", "fw_services", "tests")  # they wait more than they compute
+    _pytest(session, "-n", "6", "-m", "fw_services", "tests")  # they wait more than they compute
 
 
 @nox.session(python=OLDEST)
