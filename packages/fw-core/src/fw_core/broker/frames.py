@@ -35,9 +35,6 @@ _confirm = Struct(">QB")
 ONE_READ = 16 * 1024
 """Bytes that are read at a time."""
 
-_SMALLEST_FRAME = 4096
-"""AMQP's least frame size, taken where the broker names no limit."""
-
 _PROPERTIES = (
     ("content_type", 1 << 15, "s"),
     ("content_encoding", 1 << 14, "s"),

@@ -7,7 +7,6 @@ import signal
 import subprocess
 import sys
 import tempfile
-import threading
 import time
 import uuid
 from collections.abc import Callable, Iterator, Sequence
@@ -25,6 +24,7 @@ from fw_core.errors import FrameworkError
 from fw_core.settings import read_settings
 from fw_core.urls import safe_url
 from fw_worker.bench import tasks
+from fw_worker.bench.ending import signals
 from fw_worker.bench.figures import Figures
 from fw_worker.demo.place import own_place
 
@@ -67,7 +67,7 @@ def measure(say: Say, *, calls: int, processes: int) -> Figures:
         FrameworkError: the broker or the database cannot be reached.
     """
     with ExitStack() as stack:
-        stack.enter_context(_signals.heard())
+        stack.enter_context(signals.heard())
         given = read_settings()
         if given.is_local:
             stack.enter_context(own_place())
@@ -144,13 +144,13 @@ class _Bench:
             os.killpg(worker.pid, signal.SIGKILL)
         killed = time.monotonic()
         with self._working():
-            self._wait_until("each task has run", lambda: len(dict(self._numbers())) >= self._calls)
+            self._wait_until("each task has run", lambda: len(self._which_ran()) >= self._calls)
             took = time.monotonic() - killed
         ran = self._runs()
-        return self._calls - len({number for _, number in ran}), len(ran) - self._calls, took
+        return self._calls - len(self._which_ran()), len(ran) - self._calls, took
 
-    def _numbers(self) -> list[tuple[int, float]]:
-        return [(number, moment) for moment, number in self._runs()]
+    def _which_ran(self) -> set[int]:
+        return {number for _, number in self._runs()}
 
     def _round_trip(self) -> None:
         result = tasks.kept.delay(0)
@@ -175,7 +175,7 @@ class _Bench:
         command = (sys.executable, "-m", "fw_worker.cli", "worker")
         process: subprocess.Popen[bytes] | None = None
         try:
-            with _signals.held(), self._log.open("ab") as log:
+            with signals.held(), self._log.open("ab") as log:
                 self._process = process = subprocess.Popen(  # noqa: S603 - our own command
                     (*command, "--concurrency", str(self._processes)),
                     stdin=subprocess.DEVNULL,
@@ -193,7 +193,7 @@ class _Bench:
         while not condition():
             if time.monotonic() > end or self._process.poll() is not None:
                 raise BenchStopped(what, self._log.read_text(errors="replace")[-3000:])
-            time.sleep(0.02)
+            time.sleep(0.02)  # another process writes what is looked at
 
 
 @contextmanager
@@ -206,7 +206,6 @@ def _environment(directory: Path, prefix: str) -> Iterator[None]:
         "FW_TASK_MODULES": MODULE,
         "FW_QUEUES": "default",
         "FW_COLLECT_DEAD_LETTERS": "false",
-        "FW_LOG_LEVEL": os.environ.get("FW_LOG_LEVEL", "INFO"),
         tasks.JOURNAL: str(journal),
     }
     before = {name: os.environ.get(name) for name in told}
@@ -253,47 +252,6 @@ def _delete(app: App, table: Table, which: Any) -> None:
     app.backend.database.statement(
         lambda connection: connection.execute(delete(table).where(which)), timeout=15
     )
-
-
-class _Signals:
-    """A closed terminal or a cancelled job ends the bench as Ctrl-C does: its worker with it."""
-
-    def __init__(self) -> None:
-        self._is_held = False
-        self._came: int | None = None
-
-    @contextmanager
-    def heard(self) -> Iterator[None]:
-        """Hear them, in the main thread."""
-        if threading.current_thread() is not threading.main_thread():
-            yield
-            return
-        both = (signal.SIGTERM, signal.SIGHUP)
-        before = {number: signal.signal(number, self._on_signal) for number in both}
-        try:
-            yield
-        finally:
-            for number, handler in before.items():
-                signal.signal(number, handler)
-
-    @contextmanager
-    def held(self) -> Iterator[None]:
-        """Let one wait until the block ends: a worker that has started must be known."""
-        self._is_held = True
-        try:
-            yield
-        finally:
-            self._is_held = False
-        if self._came is not None:
-            sys.exit(128 + self._came)
-
-    def _on_signal(self, number: int, _: Any) -> None:
-        self._came = number
-        if not self._is_held:
-            sys.exit(128 + number)
-
-
-_signals = _Signals()
 
 
 def _stop(process: subprocess.Popen[bytes]) -> None:
