@@ -18,12 +18,11 @@ import os
 import statistics
 import subprocess
 import sys
-import tempfile
 from contextlib import ExitStack
 from pathlib import Path
 from typing import Any
 
-from execute import CONTENDERS, place, working
+from execute import CONTENDERS, place, stage, working
 
 from fw_testing.servers import find_servers
 
@@ -183,17 +182,7 @@ def _all(servers: Any, *, only_sending: bool) -> dict[str, dict[str, dict[str, f
 def wait(name: str, servers: Any, code: str, seconds: float) -> dict[str, float]:
     """Ask for results of a worker, one after the other."""
     contender = CONTENDERS[name]
-    with ExitStack() as stack:
-        directory = Path(stack.enter_context(tempfile.TemporaryDirectory()))
-        journal = directory / "journal"
-        journal.touch()
-        env = {
-            **os.environ,
-            **stack.enter_context(place(servers)),
-            **dict(contender.env),
-            "FW_BENCHMARK_JOURNAL": str(journal),
-        }
-        stack.enter_context(working(contender, env, directory))
+    with stage(servers, contender.env) as (directory, _, env), working(contender, env, directory):
         return ask(code, env, COUNT=60, SECONDS=seconds)
 
 

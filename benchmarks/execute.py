@@ -25,7 +25,7 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import ExitStack, closing, contextmanager, suppress
 from dataclasses import dataclass
 from importlib.util import find_spec
@@ -185,18 +185,22 @@ def place(servers: Any) -> Iterator[dict[str, str]]:
         }
 
 
-def run(contender: Contender, servers: Any, tasks: int) -> Measured:
-    """Give it a backlog, start its worker, wait for the last task and stop it."""
-    with ExitStack() as stack:
-        directory = Path(stack.enter_context(tempfile.TemporaryDirectory()))
+@contextmanager
+def stage(
+    servers: Any, more: Iterable[tuple[str, str]] = ()
+) -> Iterator[tuple[Path, Path, dict[str, str]]]:
+    """A directory, an empty journal in it, and what the processes of one measurement are told."""
+    with place(servers) as told, tempfile.TemporaryDirectory() as name:
+        directory = Path(name)
         journal = directory / "journal"
         journal.touch()
-        env = {
-            **os.environ,
-            **stack.enter_context(place(servers)),
-            **dict(contender.env),
-            "FW_BENCHMARK_JOURNAL": str(journal),
-        }
+        own = {"FW_BENCHMARK_JOURNAL": str(journal), **dict(more)}
+        yield directory, journal, {**os.environ, **told, **own}
+
+
+def run(contender: Contender, servers: Any, tasks: int) -> Measured:
+    """Give it a backlog, start its worker, wait for the last task and stop it."""
+    with stage(servers, contender.env) as (directory, journal, env), ExitStack() as stack:
         send = f"send({tasks}, {bool(contender.table)})"
         code = f"from contenders.{contender.module} import send; {send}"
         subprocess.run([sys.executable, "-c", code], env=env, check=True)

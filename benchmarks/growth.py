@@ -10,12 +10,10 @@ of several rounds; the rounds take turns through all sizes.
 from __future__ import annotations
 
 import argparse
-import os
 import statistics
 import struct
 import subprocess
 import sys
-import tempfile
 import time
 from collections.abc import Callable
 from contextlib import ExitStack
@@ -23,7 +21,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from execute import Contender, place, working
+from execute import Contender, stage, working
 
 from fw_testing.servers import find_servers
 
@@ -61,17 +59,8 @@ def drained(
     **env: str,
 ) -> float:
     """Tasks a second of a worker that finds ``count`` calls waiting."""
-    with ExitStack() as stack:
-        directory = Path(stack.enter_context(tempfile.TemporaryDirectory()))
-        journal = directory / "journal"
-        journal.touch()
-        told = {
-            **os.environ,
-            **stack.enter_context(place(servers)),
-            "FW_TASK_MODULES": module,
-            "FW_BENCHMARK_JOURNAL": str(journal),
-            **env,
-        }
+    more = {"FW_TASK_MODULES": module, **env}.items()
+    with stage(servers, more) as (directory, journal, told), ExitStack() as stack:
         send = f"from {module} import *\n{before}\n{call}.delay_many([ARGS] * {count})"
         subprocess.run(
             [sys.executable, "-c", send.replace("ARGS", told.pop("ARGS", "('a text',)"))],
