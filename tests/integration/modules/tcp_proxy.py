@@ -66,6 +66,7 @@ class Proxy:
         self._target = (host, target_port)
         self._links: list[_Link] = []
         self._listener: socket.socket | None = None
+        self._accepting: threading.Thread | None = None
         self._is_mute = self._is_deaf = False
         self._swallowed = threading.Event()
         self._latency = 0.0
@@ -99,9 +100,8 @@ class Proxy:
     def cut(self) -> None:
         """Close every connection; new ones are forwarded."""
         self._is_mute = self._is_deaf = False
-        links, self._links = self._links, []
-        for link in links:
-            link.close()
+        while self._links:
+            self._links.pop().close()
 
     def refuse(self) -> None:
         """Close every connection and refuse new ones, until :meth:`mend`."""
@@ -110,6 +110,9 @@ class Proxy:
                 self._listener.shutdown(socket.SHUT_RDWR)
             self._listener.close()
             self._listener = None
+        if self._accepting is not None:  # whom it has just accepted is closed with the others
+            self._accepting.join()
+            self._accepting = None
         self.cut()
 
     def mend(self) -> None:
@@ -117,7 +120,10 @@ class Proxy:
         if self._listener is None:
             self._listener = socket.create_server(("127.0.0.1", self.port))
             self.port = self._listener.getsockname()[1]
-            threading.Thread(target=self._accept, args=(self._listener,), daemon=True).start()
+            self._accepting = threading.Thread(
+                target=self._accept, args=(self._listener,), daemon=True
+            )
+            self._accepting.start()
 
     def close(self) -> None:
         """Close everything."""
