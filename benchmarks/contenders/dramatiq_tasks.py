@@ -1,4 +1,8 @@
-"""Dramatiq on RabbitMQ: confirms, a prefetch of 200; results in Redis, without persistence."""
+"""Dramatiq on RabbitMQ: confirms, a prefetch of 200; results in Redis, without persistence.
+
+Its queues are quorum queues, as those of the others, unless it is asked for the classic ones that
+it declares by itself.
+"""
 
 import os
 import time
@@ -8,7 +12,16 @@ from dramatiq.brokers.rabbitmq import RabbitmqBroker
 
 from contenders.journal import note
 
-broker = RabbitmqBroker(url=os.environ["BENCHMARK_BROKER"], confirm_delivery=True)
+
+class QuorumBroker(RabbitmqBroker):
+    """Declares quorum queues."""
+
+    def _build_queue_arguments(self, queue_name):
+        return {**super()._build_queue_arguments(queue_name), "x-queue-type": "quorum"}
+
+
+Broker = RabbitmqBroker if "BENCHMARK_CLASSIC" in os.environ else QuorumBroker
+broker = Broker(url=os.environ["BENCHMARK_BROKER"], confirm_delivery=True)
 if "BENCHMARK_RESULTS" in os.environ:
     from dramatiq.results import Results
     from dramatiq.results.backends import RedisBackend
