@@ -21,7 +21,7 @@ from fw_core.database.engine import engine_for
 from fw_core.errors import BlockingInTask, ResultIgnored, ResultTimeout, TaskFailed
 from fw_core.results.backend import ResultBackend
 from fw_core.results.handle import TaskResult
-from fw_core.results.waiting import LONGEST_PAUSE, Clock
+from fw_core.results.waiting import FIRST_PAUSE, LONGEST_PAUSE, SHARE, Clock
 
 
 class Time:
@@ -117,7 +117,7 @@ def test_what_nobody_reported_is_pending(result: TaskResult[Any]) -> None:
     assert (result.state, result.error, result.attempts) == ("PENDING", None, 0)
 
 
-def test_get_pauses_for_a_twentieth_of_what_it_has_waited_and_at_most_a_quarter_second(
+def test_get_pauses_for_a_share_of_what_it_has_waited_and_at_most_a_quarter_second(
     result: TaskResult[Any], time: Time
 ) -> None:
     with pytest.raises(ResultTimeout) as told:
@@ -125,7 +125,7 @@ def test_get_pauses_for_a_twentieth_of_what_it_has_waited_and_at_most_a_quarter_
 
     waited = 0.0
     for pause in time.slept[:-1]:
-        assert pause == pytest.approx(min(max(waited / 20, 0.001), LONGEST_PAUSE))
+        assert pause == pytest.approx(min(max(waited * SHARE, FIRST_PAUSE), LONGEST_PAUSE))
         waited += pause
     assert max(time.slept) == LONGEST_PAUSE
     assert sum(time.slept) == pytest.approx(10)

@@ -13,7 +13,6 @@ from __future__ import annotations
 import asyncio
 import contextvars
 import functools
-import inspect
 import logging
 import random
 import signal
@@ -21,7 +20,8 @@ import threading
 from collections.abc import Callable, Coroutine
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Any
+from types import AsyncGeneratorType, CoroutineType, GeneratorType
+from typing import Any, cast
 
 from fw_core.attempt.current import Attempt, running
 from fw_core.attempt.decide import Tries, decide
@@ -103,7 +103,7 @@ def with_plain_result(body: Body) -> Body:
 
     def wrapped(run: Run) -> Any:
         value = body(run)
-        if inspect.isgenerator(value) or inspect.isasyncgen(value):  # nothing has been done
+        if isinstance(value, (GeneratorType, AsyncGeneratorType)):  # nothing has been done
             raise ReturnError(task=run.spec.name, shown=plain.show(value))
         try:
             return run.arguments.returns.encode("result", value)
@@ -130,8 +130,8 @@ def call_function(run: Run) -> Any:
     if run.spec.is_async:
         return _run_async(run, run.spec.function(*run.args, **run.kwargs))
     value = run.spec.function(*run.args, **run.kwargs)
-    if inspect.iscoroutine(value):  # a decorator around an async def, itself a plain function
-        return _run_async(run, value)
+    if isinstance(value, CoroutineType):  # a decorator around an async def, itself a plain function
+        return _run_async(run, cast("Coroutine[Any, Any, Any]", value))
     return value
 
 
@@ -159,11 +159,8 @@ def attempt(
         is_leaving: Whether this process was told to end: what the body then raised is no outcome
             either, for the body was not run to its end.
     """
-    body = compose(with_context, with_checked_arguments, with_plain_result, limit_time)(
-        call_function
-    )
     try:
-        return Succeeded(body(run))
+        return Succeeded(_whole(limit_time)(run))
     except passes:
         raise
     except BaseException as error:
@@ -178,6 +175,13 @@ def attempt(
             retry_after_limit=retry_after_limit,
             draw=draw,
         )
+
+
+@functools.lru_cache(maxsize=8)
+def _whole(limit_time: Wrapper) -> Body:
+    return compose(with_context, with_checked_arguments, with_plain_result, limit_time)(
+        call_function
+    )
 
 
 def _from_the_keyboard(error: BaseException) -> bool:

@@ -202,13 +202,14 @@ class FrameworkAMQP(AMQP):  # type: ignore[misc]
                 self.post(producer, letter, deadline=deadline)
             except Unconfirmed as error:
                 raise self._send_error(error, {message.task_id: message.task}) from error
-        signals.after_task_publish.send(
-            sender=message.task,
-            body=message.payload,
-            headers=message.headers,
-            exchange=letter.exchange,
-            routing_key=message.queue,
-        )
+        if signals.after_task_publish.receivers:
+            signals.after_task_publish.send(
+                sender=message.task,
+                body=message.payload,
+                headers=message.headers,
+                exchange=letter.exchange,
+                routing_key=message.queue,
+            )
         if message.sent_event:
             event = {
                 **message.sent_event,

@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import os
 import time
-import uuid
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
@@ -20,9 +19,10 @@ from celery import signals
 from celery.utils.nodenames import anon_nodename
 from celery.utils.saferepr import saferepr
 from kombu.exceptions import OperationalError
-from kombu.utils.json import dumps
+from kombu.utils.json import JSONEncoder
 
 from fw_core.broker.holding import Outgoing, holder
+from fw_core.call.ids import new_id
 from fw_core.call.size import check_message_size
 
 if TYPE_CHECKING:
@@ -32,6 +32,9 @@ if TYPE_CHECKING:
 _SIMPLE = frozenset((int, float, bool, type(None)))
 _SHORT = 1000
 """Characters that Celery shows whole: it cuts at 1,024."""
+
+_encode = JSONEncoder().encode
+"""kombu's ``dumps``, which makes an encoder for each call."""
 
 _FOLLOWING: dict[str, None] = dict.fromkeys(("callbacks", "errbacks", "chain", "chord"))
 
@@ -144,23 +147,24 @@ def compose(
     properties: dict[str, Any] = {
         "correlation_id": task_id,
         "reply_to": app.thread_oid,
-        "message_id": str(uuid.uuid4()),
+        "message_id": new_id(),
     }
     if priority is not None:
         properties["priority"] = priority
     queue = app.topology.queue_name(wanted.queue or spec.queue)
     body = (args, kwargs, _FOLLOWING.copy())
-    signals.before_task_publish.send(
-        sender=task.name,
-        body=body,
-        exchange=app.topology.tasks,
-        routing_key=queue,
-        declare=[],
-        headers=headers,
-        properties=properties,
-        retry_policy={},
-    )
-    encoded = dumps(body)
+    if signals.before_task_publish.receivers:
+        signals.before_task_publish.send(
+            sender=task.name,
+            body=body,
+            exchange=app.topology.tasks,
+            routing_key=queue,
+            declare=[],
+            headers=headers,
+            properties=properties,
+            retry_policy={},
+        )
+    encoded = _encode(body)
     check_message_size(task.name, body, len(encoded), limit=app.settings.message_limit)
     return Outgoing(
         app=app,

@@ -35,14 +35,17 @@ _confirm = Struct(">QB")
 ONE_READ = 16 * 1024
 """Bytes that are read at a time."""
 
+_SAME = frozenset(("lang", "task", "origin", "kwargsrepr"))
+"""Headers that say the same in most messages of a process."""
+
 _PROPERTIES = (
-    ("content_type", 1 << 15, "s"),
-    ("content_encoding", 1 << 14, "s"),
+    ("content_type", 1 << 15, "same"),
+    ("content_encoding", 1 << 14, "same"),
     ("headers", 1 << 13, "t"),
     ("delivery_mode", 1 << 12, "o"),
     ("priority", 1 << 11, "o"),
     ("correlation_id", 1 << 10, "s"),
-    ("reply_to", 1 << 9, "s"),
+    ("reply_to", 1 << 9, "same"),
     ("expiration", 1 << 8, "s"),
     ("message_id", 1 << 7, "s"),
     ("timestamp", 1 << 6, "l"),
@@ -86,8 +89,20 @@ def table(values: Mapping[str, Any]) -> bytes:
     Raises:
         ValueError: a value that has no type there.
     """
-    whole = b"".join([_name(name) + _value(value) for name, value in values.items()])
+    whole = b"".join([_entry(name, value) for name, value in values.items()])
     return _long.pack(len(whole)) + whole
+
+
+def _entry(name: str, value: Any) -> bytes:
+    kind = type(value)
+    if kind is int or value is None or (kind is str and name in _SAME):
+        return _same(name, value)
+    return _name(name) + _value(value)
+
+
+@lru_cache(maxsize=1024)
+def _same(name: str, value: str | int | None) -> bytes:
+    return _name(name) + _value(value)
 
 
 def _value(value: Any) -> bytes:
@@ -189,6 +204,8 @@ def _properties(values: Mapping[str, Any]) -> tuple[int, bytes]:
         flags |= flag
         if kind == "s":
             parts.append(_short(value))
+        elif kind == "same":
+            parts.append(_name(value))
         elif kind == "t":
             parts.append(table(value))
         elif kind == "o":

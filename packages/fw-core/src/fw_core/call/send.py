@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import uuid
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from contextlib import AbstractContextManager, nullcontext
 from typing import TYPE_CHECKING, Any, ParamSpec, TypeVar
@@ -10,6 +9,7 @@ from typing import TYPE_CHECKING, Any, ParamSpec, TypeVar
 from fw_core.broker.compose import NOTHING, Wanted, send_call
 from fw_core.broker.holding import held_together, holder
 from fw_core.call.arguments import Checked
+from fw_core.call.ids import new_id
 from fw_core.call.options import NO_OPTIONS, CallOptions
 from fw_core.call.plain import show
 from fw_core.call.size import check_size
@@ -38,7 +38,7 @@ def send(
     checked = task.arguments.encode(args, kwargs)
     wanted = _wanted(app, task, options)
     with _holding(options):
-        return _send(app, task, checked, options.id or str(uuid.uuid4()), wanted)
+        return _send(app, task, checked, options.id or new_id(), wanted)
 
 
 def send_many(
@@ -59,7 +59,7 @@ def send_many(
     for call in checked:
         check_size(task.spec.name, call, limit=app.settings.message_limit)
     wanted = _wanted(app, task, options)
-    ids = [str(uuid.uuid4()) for _ in checked]
+    ids = [new_id() for _ in checked]
     with _holding(options):
         return _send_round(app, task, dict(zip(ids, checked, strict=True)), wanted, progress)
 
@@ -113,7 +113,7 @@ def send_with(
     app = _app()
     checked = task.arguments.encode(args, kwargs)
     check_size(task.spec.name, checked, limit=app.settings.message_limit)
-    task_id = celery_options.get("task_id") or str(uuid.uuid4())
+    task_id = celery_options.get("task_id") or new_id()
     options = {**celery_options, "task_id": task_id}
     app.task_of(task).send_plain(checked.args, checked.kwargs, **options)
     ignored = celery_options.get("ignore_result", task.spec.ignore_result)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from typing import Any
 
 from fw_core.call.arguments import Checked
@@ -14,6 +15,8 @@ def check_size(task: str, checked: Checked, *, limit: int) -> None:
     Raises:
         CallError: the arguments take more than ``limit`` bytes as JSON.
     """
+    if _at_most(checked) <= limit:
+        return
     from kombu.utils.json import dumps  # what Celery will send, it writes by this
 
     size = len(dumps((checked.args, checked.kwargs)).encode())
@@ -23,6 +26,24 @@ def check_size(task: str, checked: Checked, *, limit: int) -> None:
             "Large messages slow every queue they pass and can be refused by the broker.",
             "store the data and send where it is, such as a key or an id.",
         )
+
+
+def _at_most(checked: Checked) -> float:
+    """Bytes that arguments take at most, where that is quickly said; infinity where it is not.
+
+    JSON writes a character as an escape of six bytes at most, or as two of them.
+    """
+    size = 16
+    for value in (*checked.args, *checked.kwargs, *checked.kwargs.values()):
+        if isinstance(value, str):
+            size += 12 * len(value) + 4
+        elif value is None or isinstance(value, float):
+            size += 32
+        elif isinstance(value, int):
+            size += 32 + value.bit_length()
+        else:
+            return math.inf
+    return size
 
 
 def check_message_size(task: str, body: Any, size: int, *, limit: int) -> None:

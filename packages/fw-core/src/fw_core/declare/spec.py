@@ -6,6 +6,7 @@ import inspect
 from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import timedelta
+from functools import lru_cache
 from typing import Any
 
 from fw_core.attempt.policy import RetryPolicy
@@ -53,4 +54,7 @@ class TaskSpec:
     @property
     def is_async(self) -> bool:
         """Whether the function is an ``async def``."""
-        return inspect.iscoroutinefunction(self.function)
+        return _is_async(self.function)
+
+
+_is_async = lru_cache(maxsize=1024)(inspect.iscoroutinefunction)  # asked for at each attempt
