@@ -30,17 +30,17 @@ def request(message_id: str) -> Any:
     return made
 
 
-class AlmostTooLate(list[Any]):
+class AlmostTooLate:
     """The request's run ends in its own thread, just as a delivery is added."""
 
     def __init__(self, running: Any) -> None:
-        super().__init__()
         self.end = Thread(target=running.acknowledge)
 
-    def append(self, delivery: Any) -> None:
-        self.end.start()
-        self.end.join(0.2)
-        super().append(delivery)
+    def __iter__(self) -> Iterator[Any]:
+        if not self.end.ident:
+            self.end.start()
+            self.end.join(0.2)
+        return iter(())
 
 
 def test_a_message_that_comes_again_as_its_run_ends_is_acknowledged(

@@ -5,10 +5,12 @@ from __future__ import annotations
 import uuid
 from contextlib import contextmanager
 from datetime import UTC, datetime, timedelta
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
 from celery.exceptions import InvalidTaskError
+from celery.worker.request import Request
 from hypothesis import given
 from hypothesis import strategies as st
 from kombu.utils.json import dumps, loads
@@ -16,8 +18,9 @@ from kombu.utils.json import dumps, loads
 from fw_core.broker.amqp import BROKER_DEATH_HEADERS
 from fw_core.broker.publish import Unconfirmed
 from fw_core.settings import read_settings
+from fw_worker.ahead.brief import UNREADABLE, brief_of, call_of, check_message, read_body
 from fw_worker.app import create_app
-from fw_worker.strategy import check_shape, decode_quickly, due_of, send_on
+from fw_worker.strategy import due_of, send_on
 
 NOON = datetime(2026, 1, 1, 12, tzinfo=UTC)
 
@@ -85,7 +88,7 @@ def test_an_eta_that_is_no_time_is_refused(eta):
     ],
 )
 def test_a_call_has_arguments_and_an_id(headers, payload):
-    check_shape(Message(headers, payload), None)
+    check_message(Message(headers, payload), None)
 
 
 @pytest.mark.parametrize(
@@ -111,11 +114,11 @@ def test_a_call_has_arguments_and_an_id(headers, payload):
 def test_what_is_no_call_is_refused(headers, payload):
     """Celery would stumble over it in the worker's main process."""
     with pytest.raises(InvalidTaskError):
-        check_shape(Message(headers, payload), None)
+        check_message(Message(headers, payload), None)
 
 
 def test_a_body_that_was_read_already_is_looked_at():
-    check_shape(Message({"id": "x"}, payload=None), [[], {}, {}])
+    check_message(Message({"id": "x"}, payload=None), [[], {}, {}])
 
 
 # Sent on
@@ -222,35 +225,33 @@ PLAIN = st.recursive(
 )
 
 
-class Kept:
-    """A message that keeps what was decoded of it."""
-
-    content_type, content_encoding, _decoded_cache = "application/json", "utf-8", None
-
-    def __init__(self, body: Any) -> None:
-        self.body = body
-
-
 @given(PLAIN, st.sampled_from(["bytes", "str", "memoryview"]))
-def test_a_body_that_is_read_quickly_says_what_kombu_reads(value, form):
-    text = dumps([[value, NOON, uuid.UUID(int=7)], {"moment": value}, {}])
+def test_a_body_says_what_kombu_reads_in_it(value, form):
+    text = dumps([[value, NOON, uuid.UUID(int=7)], {"moment": value}, {"__type__": 1}])
     for body in (text, dumps([[value], {}, {}]), text.replace("__type__", "\\u005f_type__")):
-        message = Kept({"bytes": body.encode(), "str": body}.get(form, memoryview(body.encode())))
-        decode_quickly(message)
-        assert message._decoded_cache in (None, loads(body))
-    message = Kept(dumps([[value], {"__type__": 1}, {}]))
-    decode_quickly(message)
-    assert message._decoded_cache is None
+        found = read_body(
+            {"bytes": body.encode(), "str": body}.get(form, memoryview(body.encode()))
+        )
+        assert found == loads(body)
 
 
-@pytest.mark.parametrize("body", [b"{", b"\xff", "no JSON", b""])
-def test_what_cannot_be_read_is_left_to_whoever_says_so(body):
-    message = Kept(body)
-    decode_quickly(message)
-    assert message._decoded_cache is None
+@pytest.mark.parametrize("body", [b"{", b"\xff", "no JSON", b"", b"7", b"[[], []]"])
+def test_a_body_that_is_no_call_is_unreadable(body):
+    with pytest.raises(UNREADABLE):
+        call_of(({"task": "team.work", "id": "x"}, {}, ("", "default", False), body), "here")
 
 
-def test_most_bodies_are_read_quickly():
-    message = Kept(b'[["a text"], {}, {"callbacks": null}]')
-    decode_quickly(message)
-    assert message._decoded_cache == [["a text"], {}, {"callbacks": None}]
+@given(PLAIN, st.booleans())
+def test_a_call_is_what_celery_makes_of_the_message(value, redelivered):
+    """Whoever reads the request in a body, or in a signal, reads the same."""
+    headers = {"task": "team.work", "id": "x", "retries": 2, "shadow": None, "theirs": value}
+    message = Message(headers, [[value], {"a": value}, {"chain": None}])
+    message.body = dumps(message.payload)
+    message.properties = {"correlation_id": "x", "reply_to": "me", "priority": 3}
+    message.delivery_info = {"exchange": "", "routing_key": "q", "redelivered": redelivered}
+    celerys = Request(
+        message, app=SimpleNamespace(), hostname="here", task=SimpleNamespace(ignore_result=True)
+    )
+    name, task_id, request, payload, *_ = call_of(brief_of(message, headers, message.body), "here")
+    assert (name, task_id, request) == ("team.work", "x", celerys.request_dict)
+    assert list(payload) == message.payload

@@ -69,7 +69,7 @@ def is_in_hand(message: Any, ack: Settle, reject: Settle, errors: tuple[Any, ...
         with turn:
             if request.acknowledged:
                 continue
-            request.deliveries.append((ack, reject))
+            request.deliveries = (*request.deliveries, (ack, reject))
         _logger.info("%s came again and is running here", message.headers.get("id"))
         return True
     if message_id in _settled:

@@ -116,6 +116,8 @@ class WorkerConsumer(Consumer):  # type: ignore[misc]
         super().register_with_event_loop(hub)
         if self.ahead is None and self._can_send_ahead:
             self.ahead = Dispatcher(self.controller, hub)
+        if self.ahead is not None:
+            self.ahead.listen()
         if not self.app.is_local:
             Acks(
                 self.task_consumer.channel,

@@ -9,9 +9,8 @@ from __future__ import annotations
 
 import logging
 import time
-from collections.abc import Callable
-from functools import cached_property
-from typing import TYPE_CHECKING, Any
+from collections.abc import Callable, Mapping
+from typing import TYPE_CHECKING, Any, Self
 from weakref import ref
 
 from celery import signals
@@ -19,6 +18,8 @@ from celery.exceptions import Ignore, Reject, Retry, Terminated, TimeLimitExceed
 from celery.worker import state as worker_state
 from celery.worker.request import Request
 from celery.worker.state import task_ready, task_reserved
+from celery.worker.strategy import hybrid_to_proto2
+from kombu.exceptions import DecodeError
 
 from fw_core.attempt.failure import AttemptFailed, TaskError
 from fw_core.attempt.outcome import Cause, GaveUp, Outcome, RetryIn, Succeeded
@@ -26,9 +27,11 @@ from fw_core.broker.task import FrameworkTask
 from fw_core.errors import TimedOut, WorkerDied
 from fw_worker import attempts
 from fw_worker.again import Settle, remember, turn
-from fw_worker.ahead.tracer import Call, trace_alone
+from fw_worker.ahead.brief import UNREADABLE, Brief, Unreadable, brief_of, check_message
+from fw_worker.ahead.tracer import trace_alone
 from fw_worker.earlier import is_redelivered
 from fw_worker.ended import Ended, tell
+from fw_worker.followed import is_followed
 from fw_worker.in_pool import settle_in_pool
 from fw_worker.told import was_told
 
@@ -46,8 +49,75 @@ class AttemptRequest(Request):  # type: ignore[misc]
 
     task: FrameworkTask
     time_start: Any
+    worker_pid: Any
     group: Group | None = None  # those that it is sent to a process with
     traced: Callable[[str, float | None], None] | None = None
+    deliveries: tuple[tuple[Settle, Settle], ...] = ()
+    """How to acknowledge, and how to reject, the same message where it came again."""
+
+    consumer: Any = None
+    made_with: Mapping[str, Any] = {}
+    _is_brief = False
+
+    @classmethod
+    def of_usual(cls, message: Any, ack: Settle, reject: Settle) -> Self:
+        """A request that is made in full only when somebody asks for what is not here.
+
+        Most ask for nothing: their message is handed on, runs, and is acknowledged.
+
+        Args:
+            message: What :func:`fw_worker.strategy.is_usual` says yes to.
+            ack: Acknowledges it.
+            reject: Gives it back, or throws it out.
+        """
+        self = cls.__new__(cls)
+        made_with, headers = cls.made_with, message.headers
+        self._is_brief = True
+        self._message, self._body = message, message.body
+        self.id = headers["id"]
+        self._type = headers["task"]
+        self.name = headers.get("shadow") or self._type
+        self._on_ack, self._on_reject = ack, reject
+        self._app, self._task = made_with["app"], made_with["task"]
+        self._eventer = made_with["eventer"]
+        self._connection_errors = made_with["connection_errors"]
+        return self
+
+    def __getattr__(self, name: str) -> Any:
+        if not self.__dict__.get("_is_brief"):
+            raise AttributeError(f"{type(self).__name__!r} object has no attribute {name!r}")
+        self.make_in_full()
+        return getattr(self, name)
+
+    def make_in_full(self) -> None:
+        """Make of it what Celery makes of each message.
+
+        Raises:
+            DecodeError, ContentDisallowed, InvalidTaskError: the body is no call.
+        """
+        message = self._message
+        check_message(message, None)  # one that cannot be read stays as brief as it is
+        self._is_brief = False
+        body, headers, is_decoded, is_utc = message.body, message.headers, False, True
+        if "args" in message.payload:
+            body, headers, is_decoded, is_utc = hybrid_to_proto2(message, message.payload)
+        super().__init__(
+            message,
+            on_ack=self._on_ack,
+            on_reject=self._on_reject,
+            body=body,
+            headers=headers,
+            decoded=is_decoded,
+            utc=is_utc,
+            **self.made_with,
+        )
+
+    def revoked(self) -> bool:
+        """Whether an operator revoked it; its result says so then."""
+        is_usual = self._is_brief and not worker_state.revoked_stamps
+        if is_usual and self.id not in worker_state.revoked and not self._already_revoked:
+            return False
+        return bool(super().revoked())
 
     @property
     def time_limits(self) -> tuple[None, None]:
@@ -68,27 +138,28 @@ class AttemptRequest(Request):  # type: ignore[misc]
         message_id: str | None = (self._message.properties or {}).get("message_id")
         return message_id
 
-    @cached_property
-    def deliveries(self) -> list[tuple[Settle, Settle]]:
-        """How to acknowledge, and how to reject, the same message where it came again."""
-        return []
-
     # On the way to the pool: see ahead/dispatcher.py
 
-    def call(self) -> Call:
-        """What Celery's tracer takes in a process of the pool; the body is decoded already."""
-        return (self._type, self.id, self._request_dict, self._payload, None, None)
+    def brief(self) -> Brief:
+        """What of it travels to a process of the pool."""
+        if self._is_brief:
+            return brief_of(self._message, self._message.headers, self._body)
+        return brief_of(self._message, self._request_dict, self._payload)
+
+    def may_have_run(self) -> None:
+        """Have it looked up before it is run: a process that is gone may have made its attempt."""
+        self._message.delivery_info["redelivered"] = True
 
     @property
     def is_reported(self) -> bool:
         """Whether somebody follows task events."""
-        return bool(self._eventer and self._eventer.enabled)
+        return is_followed(self._eventer)
 
     def send_alone(self, pool: Any) -> None:
         """Give it to the next process that is free, without others."""
         result = pool.apply_async(
             trace_alone,
-            args=(self.call(),),
+            args=(self.brief(),),
             kwargs={"is_reported": self.is_reported},
             accept_callback=self.on_accepted,
             timeout_callback=self.on_timeout,
@@ -99,6 +170,17 @@ class AttemptRequest(Request):  # type: ignore[misc]
             correlation_id=self.id,
         )
         self.group, self._apply_result = None, None if result is None else ref(result)
+
+    def on_accepted(self, pid: int, time_accepted: float) -> None:
+        """A process has it; as Celery's own, without the events that nobody follows."""
+        if not self._is_brief or self.is_reported or self._terminate_on_ack is not None:
+            super().on_accepted(pid, time_accepted)
+            return
+        self.worker_pid = pid
+        self.time_start = time.time() - (time.monotonic() - time_accepted)
+        worker_state.active_requests.add(self)
+        worker_state.total_count[self.name] += 1
+        worker_state.all_total_count[0] += 1
 
     def not_begun(self) -> None:
         """The process that it was sent to did not begin with it."""
@@ -111,11 +193,33 @@ class AttemptRequest(Request):  # type: ignore[misc]
         task_ready(self)
         self.acknowledge()
 
-    def on_traced(self, answer: tuple[Any, Any, float | None]) -> None:
+    def on_traced(self, answer: tuple[Any, Any, float | None] | Unreadable) -> None:
         """Celery's tracer came to the end of the attempt, however it ended."""
+        if isinstance(answer, Unreadable):
+            self._read_here()
+            return
+        is_failed, _, seconds = answer
         if self.traced is not None:
-            self.traced(self.task.name, answer[2])
-        self.on_success(answer)
+            self.traced(self._type, seconds)
+        if is_failed or self.is_reported:
+            self.on_success(answer)
+        else:
+            task_ready(self)
+            self.acknowledge()
+
+    def _read_here(self) -> None:
+        """Its body is none of our own: it is one of Celery's older calls, or a dead letter."""
+        self.not_begun()
+        try:
+            self.make_in_full()
+        except DecodeError as error:
+            task_ready(self)
+            self.consumer.on_decode_error(self._message, error)
+        except UNREADABLE as error:
+            task_ready(self)
+            self.consumer.on_invalid_task(None, self._message, error)
+        else:
+            self.consumer.on_task_request(self)
 
     def terminate(self, pool: Any, signal: Any = None) -> None:
         """End its attempt, and no other that was sent to the same process."""

@@ -1,19 +1,28 @@
-"""From a message to a request: what comes too early is sent on, what has no shape is refused."""
+"""From a message to a request: what comes too early is sent on, what has no shape is refused.
+
+A usual message becomes a request that does only what its usual end needs; every other one takes
+Celery's own way, see :func:`is_usual`.
+"""
 
 from __future__ import annotations
 
-import json
 import logging
 from datetime import UTC, datetime
 from typing import Any
 
+from celery import signals
 from celery.exceptions import InvalidTaskError
+from celery.worker import state
+from celery.worker.request import create_request_cls
 from celery.worker.strategy import default
+from kombu.utils.imports import symbol_by_name
 
 from fw_core.broker.publish import Letter, Unconfirmed
 from fw_core.broker.topology import DELIVERY_LIMIT
 from fw_core.headers import REDELIVERED
 from fw_worker.again import is_in_hand
+from fw_worker.ahead.brief import JSON, UTF8, check_message
+from fw_worker.followed import is_followed
 from fw_worker.raw import Raw
 
 _logger = logging.getLogger("fw.worker")
@@ -28,23 +37,72 @@ OFTEN = DELIVERY_LIMIT // 2
 def strategy(task: Any, app: Any, consumer: Any) -> Any:
     """Celery's strategy, behind a check of the message's time and shape."""
     task.pool = consumer.pool
-    handle = default(task, app, consumer)
+    by_celery = default(task, app, consumer)
+    request_class = _request_class(task, app, consumer)
 
     def on_message(message: Any, body: Any, ack: Any, reject: Any, callbacks: Any) -> Any:
+        headers = message.headers
         due = due_of(message)
         if due is not None:
             if not app.is_local and (due - app.now()).total_seconds() > EARLY:
                 return send_on(app, message, due)
-            message.headers["eta"] = None  # it is due: no timer has to hold it
-        decode_quickly(message)
-        check_shape(message, body)
+            headers["eta"] = None  # it is due: no timer has to hold it
+        is_brief = body is None and is_usual(message, task, consumer)
+        if not is_brief:
+            check_message(message, body)
         if is_in_hand(message, ack, reject, consumer.connection_errors):
             return None
         if delivered(message) >= OFTEN and send_anew(app, message):
             return None
-        return handle(message, body, ack, reject, callbacks)
+        if not is_brief:
+            return by_celery(message, body, ack, reject, callbacks)
+        request = request_class.of_usual(message, ack, reject)
+        if request.revoked():
+            return None
+        if signals.task_received.receivers:
+            signals.task_received.send(sender=consumer, request=request)
+        state.task_reserved(request)
+        for callback in callbacks or ():
+            callback(request)
+        return consumer.on_task_request(request)
 
     return on_message
+
+
+def _request_class(task: Any, app: Any, consumer: Any) -> Any:
+    """What Celery makes of the app's request for one task, and what each of them is made with."""
+    eventer = consumer.event_dispatcher
+    made = create_request_cls(
+        symbol_by_name(task.Request), task, consumer.pool, consumer.hostname, eventer, app=app
+    )
+    made.consumer = consumer
+    made.made_with = {
+        "app": app,
+        "hostname": consumer.hostname,
+        "eventer": eventer,
+        "task": task,
+        "connection_errors": consumer.connection_errors,
+    }
+    return made
+
+
+def is_usual(message: Any, task: Any, consumer: Any) -> bool:
+    """Whether a message needs nothing of the first process but to be handed on.
+
+    It is read by a process of the pool then, so there must be some; nobody follows task events;
+    the task has no rate limit; the message does not expire, and it is JSON.
+    """
+    headers = message.headers
+    return bool(
+        consumer.ahead is not None
+        and message.content_type == JSON
+        and message.content_encoding == UTF8
+        and isinstance(headers.get("id"), str)
+        and headers["id"]
+        and not headers.get("expires")
+        and not is_followed(consumer.event_dispatcher)
+        and not consumer.task_buckets[task.name]
+    )
 
 
 def delivered(message: Any) -> int:
@@ -117,42 +175,3 @@ def due_of(message: Any) -> datetime | None:
     except (TypeError, ValueError) as error:
         raise InvalidTaskError(f"invalid eta {eta!r}") from error
     return due if due.tzinfo else due.replace(tzinfo=UTC)
-
-
-_decode = json.JSONDecoder().decode
-
-
-def decode_quickly(message: Any) -> None:
-    """Read a body in which only plain JSON stands; any other is read by kombu, later and slower.
-
-    kombu asks at each object whether it stands for a date, a UUID or another type, which it writes
-    as an object with the key ``__type__``.
-    """
-    if message.content_type != "application/json" or message.content_encoding != "utf-8":
-        return
-    body = message.body
-    try:
-        text = body if isinstance(body, str) else str(body, "utf-8")
-        if "__type__" not in text and "\\u005" not in text:  # an underscore, written otherwise
-            message._decoded_cache = _decode(text)
-    except ValueError:
-        return  # said by whoever reads it later
-
-
-def check_shape(message: Any, body: Any) -> None:
-    """Refuse what Celery would stumble over.
-
-    Raises:
-        InvalidTaskError: the payload is not ``[args, kwargs, embed]``.
-    """
-    payload = message.payload if body is None else body
-    if isinstance(payload, dict):  # Celery's first protocol, or its hybrid
-        args, kwargs = payload.get("args"), payload.get("kwargs")
-        known = {**payload, **message.headers}
-    elif isinstance(payload, (list, tuple)) and len(payload) == 3:
-        args, kwargs = payload[:2]
-        known = message.headers
-    else:
-        args, kwargs, known = None, None, {}
-    if not (isinstance(args, (list, tuple)) and isinstance(kwargs, dict) and known.get("id")):
-        raise InvalidTaskError("the payload is no [args, kwargs, embed], or it has no id")

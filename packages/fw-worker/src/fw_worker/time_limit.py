@@ -20,7 +20,7 @@ from typing import Any
 
 from fw_core.attempt.pipeline import Body, Run
 from fw_core.errors import TimedOut
-from fw_worker.told import is_own_process
+from fw_worker.told import handler_of, is_own_process
 
 
 class _Stop(BaseException):
@@ -86,7 +86,7 @@ _is_armed = False
 def _by_own_alarm(function: Callable[[], Any], seconds: float) -> Any:
     """The same where nobody else sets alarms: a handler that stays saves most of the time."""
     global _is_armed
-    if signal.getsignal(signal.SIGALRM) is not _on_alarm:
+    if handler_of(signal.SIGALRM) is not _on_alarm:
         signal.signal(signal.SIGALRM, _on_alarm)
     _is_armed = True
     try:

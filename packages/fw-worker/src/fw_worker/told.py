@@ -12,10 +12,15 @@ import os
 import signal
 import threading
 import time
+from collections.abc import Callable
 from enum import IntEnum
 from types import FrameType
+from typing import Any
 
 from billiard.common import _shutdown_cleanup
+
+handler_of: Callable[[int], Any] = vars(signal)["_signal"].getsignal
+"""``signal.getsignal`` without the enum that it makes of each answer, which takes longer."""
 
 DOUBT_SECONDS = 1.0
 """How long the first process may take to hear a signal that another one has heard already."""
@@ -66,7 +71,7 @@ def let_attempts_end() -> None:
     """
     if not is_own_process():
         return
-    if signal.getsignal(signal.SIGTERM) is _on_sigterm:
+    if handler_of(signal.SIGTERM) is _on_sigterm:
         return
     signal.signal(signal.SIGTERM, _on_sigterm)
     signal.signal(signal.SIGHUP, _on_sighup)

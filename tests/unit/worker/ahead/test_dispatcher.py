@@ -9,8 +9,10 @@ from amqp.exceptions import NotFound, RecoverableConnectionError
 from celery.worker import state
 from kombu.asynchronous.semaphore import LaxBoundedSemaphore
 
-from fw_worker.ahead.dispatcher import MOST_BYTES, Dispatcher
+from fw_worker.ahead.board import MOST_MEMBERS, Place
+from fw_worker.ahead.dispatcher import ENOUGH, MOST_BYTES, MOST_LEFT, Dispatcher
 from fw_worker.ahead.fetching import STUCK_SECONDS
+from fw_worker.ahead.pace import TOGETHER
 from fw_worker.consumer import WorkerConsumer
 from fw_worker.request import AttemptRequest
 
@@ -25,7 +27,7 @@ class Request:
         self.delivery_info, self.rejected, self.anew = {}, None, 0
         self.body = b"[[], {}, {}]"
 
-    def call(self):
+    def brief(self):
         return self.name
 
     def revoked(self) -> bool:
@@ -51,7 +53,7 @@ class World:
     """A worker with some processes, as far as a dispatcher knows it."""
 
     def __init__(self, processes: int = 2) -> None:
-        self.sent, self.callbacks, self.timers, self.fetched = [], [], [], []
+        self.sent, self.callbacks, self.timers, self.fetched, self.soon = [], [], [], [], []
         self.now = 0.0
         self.num_processes = processes
         self.concurrency = processes
@@ -66,6 +68,15 @@ class World:
 
     def call_later(self, seconds, function, *args):
         self.timers.append((function, args))
+
+    def call_soon(self, function):
+        self.soon.append(function)
+
+    def turn(self):
+        """The loop's next turn."""
+        soon, self.soon[:] = list(self.soon), []
+        for function in soon:
+            function()
 
     def look(self):
         timers, self.timers[:] = list(self.timers), []
@@ -183,6 +194,81 @@ def test_what_a_process_did_not_begin_goes_first(world):
     world.ends()
     assert world.sent[-1] == ["2", "3", "4", "5"]
     assert [request.anew for request in requests] == [0, 0, 1, 1, 1, 1]
+
+
+def begun(world, names: int) -> Place:
+    """A group that a process has begun with."""
+    know(world)
+    waiting(world, 2 + names)
+    world.ends()
+    assert len(world.sent[-1]) == names
+    world.callbacks[0]["accept_callback"](1, 0.0)
+    [group] = world.dispatcher._groups
+    return Place(group.place.number)
+
+
+def test_what_comes_joins_a_group_that_has_little_left(world):
+    process = begun(world, 10)
+    waiting(world, 30, start=12)
+    world.turn()
+    assert process.joined() == [str(number) for number in range(12, 42)]
+
+
+def test_what_comes_waits_while_every_process_has_enough(world):
+    process = begun(world, 40)
+    waiting(world, 30, start=42)
+    world.turn()
+    assert process.limit == 40
+    for number in range(40 - ENOUGH):
+        process.begin(number)
+        process.end(number)
+        process.finish(number, 0.0001)
+    world.dispatcher._on_asked()
+    assert process.joined() == [str(number) for number in range(42, 72)]
+
+
+def test_no_process_has_more_before_it_than_it_runs_in_a_moment(world):
+    process = begun(world, 10)
+    waiting(world, 300, start=12)
+    world.turn()
+    assert process.limit == MOST_LEFT
+    know(world, "moderate", seconds=TOGETHER / 4)
+    world.dispatcher._waiting.clear()
+    waiting(world, 20, "moderate", start=1_000)
+    for number in range(MOST_LEFT - 1):
+        process.begin(number)
+        process.end(number)
+    world.dispatcher._on_asked()
+    assert process.limit == MOST_LEFT + 3
+
+
+@pytest.mark.parametrize("seconds", [None, 0.5])
+def test_nothing_long_or_unknown_joins_a_group(world, seconds):
+    process = begun(world, 10)
+    if seconds:
+        know(world, "slow", seconds=seconds)
+        world.dispatcher._waiting.clear()
+    waiting(world, 5, "slow", start=12)
+    world.turn()
+    assert process.limit == 10
+
+
+def test_nothing_joins_a_group_of_a_worker_that_stops(world):
+    process = begun(world, 10)
+    world.stopping.is_told = True
+    waiting(world, 5, start=12)
+    world.turn()
+    assert process.limit == 10
+
+
+def test_a_group_that_is_full_is_left_and_the_rest_goes_to_the_next_process(world):
+    process = begun(world, 10)
+    world.dispatcher._groups.copy().pop().place.limit = MOST_MEMBERS
+    waiting(world, 5, start=12)
+    world.turn()
+    assert process.limit == MOST_MEMBERS
+    world.ends()
+    assert world.sent[-1] == ["12", "13", "14", "15", "16"]
 
 
 def test_a_worker_that_stops_gives_it_back_instead(world):

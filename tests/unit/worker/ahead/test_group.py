@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import pickle
 import time
 from types import SimpleNamespace
 
@@ -10,6 +11,7 @@ import pytest
 from fw_worker.ahead import board
 from fw_worker.ahead.board import Board, Place
 from fw_worker.ahead.group import STUCK_SECONDS, Group
+from fw_worker.ahead.in_process import run_group
 
 
 class Request:
@@ -19,10 +21,13 @@ class Request:
         self.name, self._told, self._fails = name, told, fails
         self.task = SimpleNamespace(time_limit=60.0)
         self.is_reported = False
-        self.delivery_info = {"redelivered": False}
+        self.is_looked_up = False
 
-    def call(self):
+    def brief(self):
         return (self.name,)
+
+    def may_have_run(self) -> None:
+        self.is_looked_up = True
 
     def __getattr__(self, what):
         if not what.startswith("on_"):
@@ -139,7 +144,7 @@ def test_what_had_ended_and_was_not_settled_is_sent_anew():
     world.lost()
     assert world.told == [("a", "settled"), ("c", "failure")]
     assert world.again == ["b", "d"]
-    looked_up = [each.name for each in world.members if each.delivery_info["redelivered"]]
+    looked_up = [each.name for each in world.members if each.is_looked_up]
     assert looked_up == ["b"]
 
 
@@ -240,3 +245,121 @@ def test_what_was_held_is_not_let_go_again():
     board._words[at + board._BEGUN] = 2  # it is being refused just now
     world.group.hold()
     assert world.group.place.limit == 1
+
+
+# Those that join while it runs
+
+
+def join(world: World, *names: str) -> bool:
+    requests = [Request(name, world.told) for name in names]
+    world.members += requests
+    return world.group.take_in(requests)
+
+
+def test_what_has_succeeded_is_settled_while_the_others_run():
+    world = World("a", "b", "c")
+    world.process.finish(0, 0.5)
+    world.group.settle()
+    assert world.told == [("a", "traced")]
+    world.group.settle()
+    assert world.told == [("a", "traced")]
+    world.process.finish(1, 0.5)
+    world.answers((False, "failed"))
+    assert world.told == [("a", "traced"), ("b", "traced"), ("c", "failure")]
+    assert world.again == []
+
+
+def test_those_that_join_are_members_like_the_others():
+    world = World("a", "b")
+    assert join(world, "c", "d")
+    assert world.told == [("c", "accepted"), ("d", "accepted")]
+    world.told.clear()
+    assert world.process.joined() == [("c",), ("d",)]
+    for number in range(3):
+        assert world.process.begin(number)
+        world.process.end(number)
+        world.process.finish(number, 0.0)
+    world.group.settle()
+    assert world.process.begin(3)
+    assert world.group.running is world.members[3]
+    world.process.settle(3)
+    world.lost()
+    assert world.told == [*[(name, "traced") for name in "abc"], ("d", "failure")]
+    assert world.again == []
+
+
+def test_one_that_joins_too_late_is_sent_anew():
+    world = World("a", "b")
+    world.process.finish(0, 0.0)
+    world.process.finish(1, 0.0)
+    assert join(world, "c")
+    world.told.clear()
+    world.answers()
+    assert world.told == [("a", "traced"), ("b", "traced")]
+    assert (world.again, world.over) == (["c"], [world.group])
+
+
+def test_none_joins_a_group_that_waits_for_a_process_or_was_held():
+    world = World("a", "b")
+    world.group.hold()
+    assert not join(world, "c")
+    world = World("a", "b")
+    world.group.is_accepted = False
+    assert not join(world, "c")
+
+
+def test_what_joined_is_taken_back_from_behind_a_long_attempt(late):
+    world = World("a", "b")
+    for number in range(2):
+        world.process.begin(number)
+        world.process.end(number)
+        world.process.finish(number, 0.0)
+    assert join(world, "c", "d", "e")
+    world.told.clear()
+    world.process.begin(2)
+    world.group.settle()
+    late(STUCK_SECONDS * 1.1)
+    world.group.look()
+    late(STUCK_SECONDS)
+    world.group.look()
+    assert world.again == ["d", "e"]
+    assert not world.process.begin(3)
+    world.answers((True, "done"))
+    assert world.told == [(name, "traced") for name in "abc"]
+
+
+# The same in the process
+
+
+def test_a_process_runs_what_joins_before_it_has_ended(monkeypatch):
+    """It asks for more when it has half of what it knows behind it."""
+    place, ran, asked = Board().take(2), [], []
+
+    def run(brief, is_reported):
+        ran.append(brief)
+        if brief == "b":
+            place.join(3, pickle.dumps(["c", "d", "e"]))
+        return True, (0, "", 0.0)
+
+    monkeypatch.setattr("fw_worker.ahead.in_process._run", run)
+    monkeypatch.setattr(Place, "ask", lambda self: asked.append(ran[-1]))
+    assert run_group(place.number, ["a", "b"], is_reported=False) == []
+    assert ran == ["a", "b", "c", "d", "e"]
+    assert asked == ["a", "c"]
+    assert (place.begun, place.ended, place.done) == (5, 5, 5)
+
+
+def test_a_process_begins_none_that_joined_and_was_taken_back(monkeypatch):
+    place, ran = Board().take(1), []
+
+    def run(brief, is_reported):
+        ran.append(brief)
+        if brief == "a":
+            place.join(2, pickle.dumps(["b", "c"]))
+        if brief == "b":
+            place.limit = 2
+        return True, (0, "", 0.0)
+
+    monkeypatch.setattr("fw_worker.ahead.in_process._run", run)
+    assert run_group(place.number, ["a"], is_reported=False) == []
+    assert (ran, place.begun) == (["a", "b"], 2)

@@ -139,7 +139,7 @@ def test_a_delivery_goes_to_its_consumer_and_what_follows_it_can_be_read_on():
         channel = SimpleNamespace(
             callbacks={
                 "tasks": lambda message: seen.append(
-                    (message.channel, message.body, message.headers, world.transport._read_buffer)
+                    (message.channel, message.body, _headers(message), world.transport._read_buffer)
                 )
             }
         )
@@ -160,3 +160,7 @@ def test_a_delivery_that_nobody_here_knows_is_left_to_py_amqp(channels):
         world.broker.sendall(data)
         world.reader.on_readable()
         assert [kind for kind, *_ in world.handled] == [1, 2, 3]
+
+
+def _headers(message):
+    return message.properties["application_headers"]

@@ -19,6 +19,7 @@ from fw_core.errors import ResultStoreError
 from fw_worker.ahead import answers as answers_module
 from fw_worker.ahead.answers import Answers
 from fw_worker.ahead.board import Board
+from fw_worker.ahead.brief import brief_of
 from fw_worker.ahead.tracer import Kept, store, trace_alone, trace_call
 
 pytestmark = pytest.mark.usefixtures("declaring")
@@ -48,25 +49,13 @@ def in_process(broker, monkeypatch):
     return by_celery
 
 
-def call_of(broker) -> Any:
+def brief_in(broker) -> Any:
     """Take the next call from the broker, as the first process sends it to another one."""
     with current_app().connection_for_read() as connection:
         message = connection.default_channel.basic_get("default")
         assert message is not None
-        headers = dict(message.headers)
-        args, kwargs, embed = message.payload
-        properties = message.properties
-        headers |= {
-            "args": args,
-            "kwargs": kwargs,
-            "properties": properties,
-            "correlation_id": properties.get("correlation_id"),
-            "reply_to": properties.get("reply_to"),
-            "hostname": "here",
-            "delivery_info": {"routing_key": "default", "redelivered": False},
-        }
         message.ack()
-        return (headers["task"], headers["id"], headers, (args, kwargs, embed), None, None)
+        return brief_of(message, message.headers, message.body)
 
 
 def row_of(task_id: str) -> Any:
@@ -82,7 +71,7 @@ def test_a_success_that_nobody_reads_is_all_there_is(broker, in_process):
         return number
 
     sent = work.delay(7)
-    is_failed, shown, seconds = trace_call(call_of(broker), is_reported=False)
+    is_failed, shown, seconds = trace_call(brief_in(broker), is_reported=False)
     assert (is_failed, shown, runs, in_process) == (0, "", [(7, 1)], [])
     assert seconds >= 0
     assert row_of(sent.id) is None
@@ -94,7 +83,7 @@ def test_what_was_returned_is_shown_to_who_follows_events(broker, in_process):
         return [1, 2]
 
     work.delay()
-    assert trace_call(call_of(broker), is_reported=True)[1] == "[1, 2]"
+    assert trace_call(brief_in(broker), is_reported=True)[1] == "[1, 2]"
 
 
 @pytest.mark.parametrize("error", [ValueError("no"), GiveUp("no"), RetryLater(3), SystemExit(3)])
@@ -107,7 +96,7 @@ def test_a_body_that_fails_is_settled_by_celery_and_not_run_again(broker, in_pro
         raise error
 
     sent = work.delay()
-    is_failed, _, _ = trace_alone(call_of(broker), is_reported=False)
+    is_failed, _, _ = trace_alone(brief_in(broker), is_reported=False)
     assert is_failed
     assert (runs, in_process) == ([1], [work.name])
     state = "FAILURE" if isinstance(error, (GiveUp, SystemExit)) else "RETRY"
@@ -124,9 +113,9 @@ def test_results_are_stored_together(broker, in_process):
         return work.delay(1).id
 
     sent = [work.delay(number) for number in range(3)]
-    calls = [call_of(broker) for _ in sent]
+    calls = [brief_in(broker) for _ in sent]
     sent.append(parent.delay())
-    calls.append(call_of(broker))
+    calls.append(brief_in(broker))
     kept = [trace_call(call, is_reported=False) for call in calls]
     assert all(isinstance(each, Kept) for each in kept)
     assert [row_of(call.id) for call in sent] == [None] * 4
@@ -153,7 +142,7 @@ def test_where_they_cannot_be_stored_together_each_is_settled_and_none_run_again
         return number
 
     sent = [work.delay(number) for number in range(2)]
-    kept = [trace_call(call_of(broker), is_reported=False) for _ in sent]
+    kept = [trace_call(brief_in(broker), is_reported=False) for _ in sent]
 
     def refuse(_: Any) -> None:
         raise ResultStoreError(database="db", cause="a row is too large", fix="wait")
@@ -178,7 +167,7 @@ def test_a_task_that_somebody_listens_to_takes_celerys_way(broker, in_process):
     signals.task_prerun.connect(listen)
     try:
         work.delay()
-        trace_alone(call_of(broker), is_reported=False)
+        trace_alone(brief_in(broker), is_reported=False)
     finally:
         signals.task_prerun.disconnect(listen)
     assert heard == ["before", "run"]
@@ -194,9 +183,9 @@ def test_a_step_with_a_next_one_takes_celerys_way(broker, in_process):
         return number + 1
 
     (work.s(1) | work.s()).apply_async()
-    trace_alone(call_of(broker), is_reported=False)
+    trace_alone(brief_in(broker), is_reported=False)
     assert (runs, in_process) == ([1], [work.name])
-    trace_alone(call_of(broker), is_reported=False)
+    trace_alone(brief_in(broker), is_reported=False)
     assert runs == [1, 2]
 
 
@@ -222,7 +211,7 @@ def test_answers_come_in_the_order_of_their_attempts(broker, in_process, patient
     answers = Answers(place, is_reported=True)
     settled = []
     for _ in range(4):
-        answers.add((True, trace_call(call_of(broker), is_reported=True)))
+        answers.add((True, trace_call(brief_in(broker), is_reported=True)))
         settled.append(place.settled)
     assert settled == [0, 0, 3, 3]
     assert [value[1] for _, value in answers.all()] == ["1"] * 4
@@ -251,7 +240,8 @@ def test_an_answer_that_is_still_to_be_settled_is_the_last_one(answer):
     assert answers.add(GONE)
     assert not answers.add(answer)
     assert place.settled == 2
-    assert answers.all() == [DONE, GONE, answer]
+    assert place.done == 1
+    assert answers.all() == [GONE, answer]
 
 
 def test_results_that_are_settled_one_by_one_stop_at_one_that_is_not(
@@ -266,12 +256,12 @@ def test_results_that_are_settled_one_by_one_stop_at_one_that_is_not(
     place = Board().take(4)
     answers = Answers(place, is_reported=False)
     for _ in range(3):
-        assert answers.add((True, trace_call(call_of(broker), is_reported=False)))
+        assert answers.add((True, trace_call(brief_in(broker), is_reported=False)))
     traced = [DONE[1], REJECTED[1], DONE[1]]
     monkeypatch.setattr(answers_module, "store", lambda *_, **__: traced)
     assert not answers.add(DONE)
-    assert place.settled == 1
-    assert [value for _, value in answers.all()] == [*traced, DONE[1]]
+    assert (place.settled, place.done) == (1, 1)
+    assert [value for _, value in answers.all()] == [*traced[1:], DONE[1]]
 
 
 def test_a_step_with_a_next_one_took_as_long_as_its_body(broker, in_process):
@@ -283,4 +273,4 @@ def test_a_step_with_a_next_one_took_as_long_as_its_body(broker, in_process):
         return number
 
     (work.s(1) | work.s()).apply_async()
-    assert trace_alone(call_of(broker), is_reported=False)[2] >= 0.01
+    assert trace_alone(brief_in(broker), is_reported=False)[2] >= 0.01

@@ -11,6 +11,8 @@ from celery.exceptions import Ignore, Retry
 
 from fw_core.attempt.failure import AttemptFailed
 from fw_worker.ahead.board import Place
+from fw_worker.ahead.brief import Unreadable
+from fw_worker.ahead.storing import Storing
 from fw_worker.ahead.tracer import Kept, store, try_to_store
 
 Answer = tuple[bool, Any]
@@ -23,7 +25,10 @@ TOGETHER_SECONDS = 0.005
 """How long a result may wait, while short attempts go on, for others to be stored with."""
 
 MOST_TOGETHER = 16
-"""Results stored with one statement: of a process that dies, so many attempts may be repeated."""
+"""Results stored with one statement.
+
+While they are, as many attempts are made: of a process that dies, twice so many may be repeated.
+"""
 
 ALONE_SECONDS = 0.02
 """How long it may wait for an attempt that takes longer than expected."""
@@ -41,7 +46,9 @@ class Answers:
         self._place = place
         self._is_reported = is_reported
         self._answers: list[Answer] = []
+        self._storing: Storing | None = None
         self._waiting: list[Kept] = []
+        self._done = 0  # those of which the board says all
         self._since = 0.0
         self._is_over = False
         self._turn = threading.Lock()
@@ -65,43 +72,73 @@ class Answers:
             self._waiting.append(value)
             is_full = len(self._waiting) >= MOST_TOGETHER
             if is_full or time.monotonic() - self._since >= TOGETHER_SECONDS:
-                self._settle()
+                self._end_storing()
+                self._storing = Storing(self._waiting, is_reported=self._is_reported)
+                self._waiting = []
             return not self._is_over
 
-    def all(self) -> list[Answer]:
-        """All of them, settled."""
+    def settle(self) -> None:
+        """Store the results that wait."""
         with self._turn:
             self._settle()
-            return self._answers
+
+    def all(self) -> list[Answer]:
+        """Those of which the board does not say all that there is to say, settled."""
+        self.settle()
+        return self._answers
 
     def store_what_waits(self) -> None:
         """Store the results that wait; the group settles them itself where that fails."""
         with self._turn:
+            if self._storing is not None:
+                traced = self._storing.wait()
+                if traced is None:
+                    return
+                self._end_storing()
             if not self._waiting:
                 return
             traced = try_to_store(self._waiting, is_reported=self._is_reported)
             if traced is not None:
-                self._waiting.clear()
+                self._waiting = []
                 self._note([(True, each) for each in traced])
 
     def _settle(self) -> None:
+        self._end_storing()
         if self._waiting:
             traced = store(self._waiting, is_reported=self._is_reported)
-            self._waiting.clear()
+            self._waiting = []
+            self._note([(True, each) for each in traced])
+
+    def _end_storing(self) -> None:
+        storing, self._storing = self._storing, None
+        if storing is not None:
+            traced = storing.wait()
+            if traced is None:
+                traced = store(storing.kept, is_reported=self._is_reported)
             self._note([(True, each) for each in traced])
 
     def _note(self, answers: list[Answer]) -> None:
         for answer in answers:
-            self._answers.append(answer)
+            if not self._answers and not self._is_reported and _is_success(answer):
+                self._place.finish(self._done, answer[1][2] or 0.0)
+                self._done += 1
+            else:
+                self._answers.append(answer)
             self._is_over = self._is_over or not _is_settled(answer)
             if not self._is_over:
-                self._place.settle(len(self._answers))
+                self._place.settle(self._done + len(self._answers))
+
+
+def _is_success(answer: Answer) -> bool:
+    """Whether the attempt has succeeded, which is all that the first process has to know of it."""
+    is_traced, value = answer
+    return is_traced and not isinstance(value, Unreadable) and not value[0]
 
 
 def _is_settled(answer: Answer) -> bool:
     """Whether nothing is left to be done for a message but to acknowledge it."""
     is_traced, value = answer
-    if not is_traced:
+    if not is_traced or isinstance(value, Unreadable):
         return False
     is_failed, result, *_ = value
     error = getattr(result, "exception", None)

@@ -11,8 +11,6 @@ from struct import Struct
 from struct import error as StructError  # noqa: N812 - it is a class
 from typing import Any, Final
 
-from amqp.basic_message import Message
-
 _HEAD = Struct(">BHI")
 _CONTENT = Struct(">HHQH")
 _TAG = Struct(">QB")
@@ -33,6 +31,19 @@ INCOMPLETE: Final = "incomplete"
 
 _names: dict[bytes, str] = {}
 _MOST_NAMES = 1000
+
+
+class Message:
+    """As much of py-amqp's message as kombu reads of one; to make the whole takes longer."""
+
+    __slots__ = ("body", "channel", "delivery_info", "delivery_tag", "properties")
+
+    def __init__(self, body: Any, properties: dict[str, Any], info: dict[str, Any]) -> None:
+        self.body = body
+        self.properties = properties
+        self.delivery_info = info
+        self.delivery_tag = info["delivery_tag"]
+        self.channel: Any = None
 
 
 class Delivery:
@@ -80,10 +91,7 @@ def first_of(buffer: bytes) -> Delivery | str | None:
         return INCOMPLETE
     except (_Unusual, UnicodeDecodeError, IndexError, StructError):
         return None
-    message: Any = Message(body)
-    message.properties = properties
-    message.delivery_info = info
-    return Delivery(channel, tag, message, end)
+    return Delivery(channel, tag, Message(body, properties, info), end)
 
 
 def _payload(

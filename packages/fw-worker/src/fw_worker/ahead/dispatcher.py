@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 from celery.worker import state
 
 from fw_worker.ahead.board import Board
-from fw_worker.ahead.fetching import LOOK_SECONDS, MOST, Fetching
+from fw_worker.ahead.fetching import FIRST_LOOK_SECONDS, LOOK_SECONDS, MOST, Fetching
 from fw_worker.ahead.group import STUCK_SECONDS, Group
 from fw_worker.ahead.pace import Pace, fits
 
@@ -17,8 +17,14 @@ if TYPE_CHECKING:
     from fw_worker.request import AttemptRequest
 
 
-MOST_BYTES = 256 * 1024
+MOST_BYTES = 128 * 1024
 """What a group's messages may take: they are written to the process at once."""
+
+MOST_LEFT = 64
+"""Attempts that a process has before it, running one included."""
+
+ENOUGH = MOST_LEFT // 2
+"""With more than so many left a process needs no more yet."""
 
 _LONG_ENOUGH = 3600.0
 
@@ -41,10 +47,16 @@ class Dispatcher:
         self._pace = Pace()
         self._fetching = Fetching()
         self._is_looking = False
+        self._pause = LOOK_SECONDS
         self._board = Board()
         self._waiting: deque[AttemptRequest] = deque()
         self._groups: set[Group] = set()
         self._asks = False
+        self._will_top_up = False
+
+    def listen(self) -> None:
+        """Hear the processes; again after each connection, for the loop forgets whom it hears."""
+        self._hub.add_reader(self._board.asked, self._on_asked)
 
     def add(self, request: AttemptRequest) -> None:
         """Send a request when a process is free for it."""
@@ -52,9 +64,13 @@ class Dispatcher:
         self._waiting.append(request)
         if not self._is_looking:
             self._is_looking = True
+            self._pause = FIRST_LOOK_SECONDS
             self._fetching.began(time.monotonic())
-            self._hub.call_later(LOOK_SECONDS, self._look_at_load)
+            self._hub.call_later(self._pause, self._look_at_load)
         self._ask()
+        if self._groups and not self._will_top_up:
+            self._will_top_up = True
+            self._hub.call_soon(self._top_up)
 
     def clear(self) -> None:
         """Forget what no process has begun with: its messages were given back, or will be."""
@@ -75,7 +91,7 @@ class Dispatcher:
     def _send(self) -> None:
         """A process is free."""
         self._asks = False
-        members = self._take()
+        members = self._take(-(-len(self._waiting) // self._free()))
         place = self._board.take(len(members)) if len(members) > 1 else None
         if not members:
             self._worker.semaphore.release()
@@ -91,16 +107,44 @@ class Dispatcher:
             self._look_later(group)
         self._ask()
 
-    def _take(self) -> list[AttemptRequest]:
+    def _on_asked(self) -> None:
+        self._board.hear()
+        self._top_up()
+
+    def _top_up(self) -> None:
+        """Settle what has ended meanwhile, and let what waits join the groups that have little."""
+        self._will_top_up = False
+        for group in tuple(self._groups):
+            group.settle()
+        if not self._asks or self._worker.stopping.is_told:
+            return  # nothing waits, or a process is free for it
+        for group in tuple(self._groups):
+            left = group.left
+            if not self._waiting or not group.is_open or len(left) > ENOUGH:
+                continue
+            share = -(-len(self._waiting) // len(self._groups))
+            expected = sum(self._pace.of(request.task.name) or 0.0 for request in left)
+            members = self._take(min(share, MOST_LEFT - len(left)), expected, len(left))
+            if members and not group.take_in(members):
+                self._waiting.extendleft(reversed(members))
+
+    def _take(self, most: int, expected: float = 0.0, behind: int = 0) -> list[AttemptRequest]:
+        """What goes together next.
+
+        Args:
+            most: How many at most.
+            expected: Seconds that those take which they are to wait behind.
+            behind: How many these are.
+        """
         taken: list[AttemptRequest] = []
-        expected, size = 0.0, 0
-        share = -(-len(self._waiting) // self._free())
+        size = 0
         while self._waiting:
             request = self._waiting[0]
             pace = self._pace.of(request.task.name)
             size += len(request.body)
-            is_full = len(taken) >= share or size > MOST_BYTES
-            if taken and (is_full or not fits(pace, expected, len(taken))):
+            count = behind + len(taken)
+            is_full = len(taken) >= most or size > MOST_BYTES
+            if count and (is_full or not fits(pace, expected, count)):
                 break
             self._waiting.popleft()
             if request.acknowledged or request.revoked():
@@ -156,7 +200,8 @@ class Dispatcher:
         if self._worker.stopping.is_told:
             return
         if self._is_looking:
-            self._hub.call_later(LOOK_SECONDS, self._look_at_load)
+            self._pause = min(2 * self._pause, LOOK_SECONDS)
+            self._hub.call_later(self._pause, self._look_at_load)
         current, processes = consumer.qos.value, max(self._pool.num_processes, 1)
         wanted = self._fetching.decide(
             current,

@@ -10,7 +10,10 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+FIRST_LOOK_SECONDS = 0.0125
 LOOK_SECONDS = 0.1
+"""How often it is looked at: soon after work has come, then half as often each time."""
+
 AHEAD_SECONDS = 0.1
 """How much work, in seconds, a busy worker has waiting."""
 

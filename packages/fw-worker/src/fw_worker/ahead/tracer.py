@@ -25,14 +25,11 @@ from fw_core.attempt.outcome import Succeeded
 from fw_core.broker.task import FrameworkTask
 from fw_core.errors import ResultStoreError
 from fw_core.results.backend import mark_settled
+from fw_worker.ahead.brief import UNREADABLE, Brief, Call, Unreadable, call_of
 from fw_worker.attempts import Made, made_before, make_attempt
 from fw_worker.settle import has_followers, is_result_kept
 
 _logger = logging.getLogger("fw.worker")
-
-Payload = tuple[list[Any], dict[str, Any], dict[str, Any]]
-Call = tuple[str, str, dict[str, Any], Payload, None, None]
-"""What Celery's tracer takes: the task, the id, the headers and the decoded body of a message."""
 
 _LISTENED = (signals.task_prerun, signals.task_postrun, signals.task_success)
 _OWN_NAMES = frozenset(
@@ -63,33 +60,37 @@ Traced = tuple[Any, ...]
 """What Celery's tracer says: whether it failed, the result as text or the error, and seconds."""
 
 
-def trace_alone(call: Call, *, is_reported: bool) -> Traced:
+def trace_alone(brief: Brief, *, is_reported: bool) -> Traced | Unreadable:
     """Make and settle the attempt of one message.
 
     Args:
-        call: The message.
+        brief: The message.
         is_reported: Whether somebody follows task events, which show what was returned.
     """
-    traced = trace_call(call, is_reported=is_reported)
+    traced = trace_call(brief, is_reported=is_reported)
     if isinstance(traced, Kept):
         [traced] = store([traced], is_reported=is_reported)
     return traced
 
 
-def trace_call(call: Call, *, is_reported: bool) -> Traced | Kept:
+def trace_call(brief: Brief, *, is_reported: bool) -> Traced | Kept | Unreadable:
     """Make the attempt of one message; settle it, unless all that is left is to store its result.
 
     Args:
-        call: The message.
+        brief: The message.
         is_reported: Whether somebody follows task events.
     """
-    name, _id, request, (args, kwargs, embed), *_ = call
     tasks, _, hostname = trace._localized
+    try:
+        call = call_of(brief, hostname)
+    except UNREADABLE:
+        return Unreadable()
+    name, _, request, (args, kwargs, embed), *_ = call
     task = tasks[name]
     if not _is_usual(task):
         return _by_celery(call)
     began = time.monotonic()
-    known = {**request, **(embed or {}), "hostname": hostname, "is_eager": False}
+    known = {**request, **(embed or {}), "is_eager": False}
     context = _Context(known, args=args, kwargs=kwargs, called_directly=False)
     _task_stack.push(task)
     task.request_stack.push(context)
