@@ -20,6 +20,7 @@ FACTS = {
     "missing": ["FW_BROKER_URL"], "member": "x", "error": "OSError: no", "failed": 2,
     "join": "a group", "calls": {"an-id": "t", "b-id": "t"}, "confirmed": {"b-id"},
     "in_doubt": {"an-id"}, "committed": False,
+    "problems": [errors.Problem("steps[1]", "7 is no step", "use a name.")],
 }  # fmt: skip
 
 

@@ -22,6 +22,7 @@ from fw_core.errors import (
     MaybeSent,
     NotSent,
     OptionError,
+    PlanError,
     PolicyError,
     ResultIgnored,
     ResultStoreError,
@@ -33,6 +34,7 @@ from fw_core.errors import (
     UnknownTaskError,
     WorkflowError,
 )
+from fw_core.workflow.plan import Choose, Each, Parallel, Sequence, Step
 from fw_core.workflow.sequence import execute_dynamic_workflow
 
 if TYPE_CHECKING:
@@ -46,13 +48,17 @@ __all__ = [
     "Attempt",
     "BlockingInTask",
     "CallError",
+    "Choose",
     "DeclarationError",
     "DuplicateTaskError",
+    "Each",
     "FrameworkError",
     "GiveUp",
     "MaybeSent",
     "NotSent",
     "OptionError",
+    "Parallel",
+    "PlanError",
     "PolicyError",
     "ResultIgnored",
     "ResultStoreError",
@@ -60,8 +66,10 @@ __all__ = [
     "RetryLater",
     "RetryPolicy",
     "SendError",
+    "Sequence",
     "Settings",
     "SettingsError",
+    "Step",
     "Task",
     "TaskFailed",
     "TaskResult",

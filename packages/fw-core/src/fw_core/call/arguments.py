@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import inspect
 import typing
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from operator import attrgetter
@@ -113,6 +113,49 @@ class Arguments:
                 "the same arguments.",
                 f"send it by {self._short}.delay(...), which checks before it sends.",
             ) from None
+
+    def encode_step(self, named: Mapping[str, Any]) -> Kwargs:
+        """Check the named arguments of a step, whose first argument is a result yet to come.
+
+        Raises:
+            CallError: it takes no such argument, or one is missing, or of a wrong type.
+        """
+        self._bind((None,), named)
+        checked: Kwargs = {}
+        for name, value in named.items():
+            own = self._carriers.get(name) or carriers.carrier(Any)  # one of **kwargs
+            try:
+                checked[name] = own.encode(name, value)
+            except plain.NotPlainError as error:
+                raise self._refusal(error, name) from None
+        return checked
+
+    def unknown(self, named: Iterable[str]) -> list[str]:
+        """Those names that are no argument's."""
+        parameters = self._signature.parameters
+        if any(each.kind is each.VAR_KEYWORD for each in parameters.values()):
+            return []
+        return [name for name in named if name not in parameters]
+
+    @property
+    def names(self) -> list[str]:
+        """The names of the arguments."""
+        return list(self._signature.parameters)
+
+    @property
+    def first(self) -> tuple[str, Any] | None:
+        """The name and annotation of the first argument; None: it takes none by position."""
+        for name, parameter in self._signature.parameters.items():
+            if parameter.kind in (parameter.POSITIONAL_ONLY, parameter.POSITIONAL_OR_KEYWORD):
+                return name, self._hints.get(name, Any)
+            if parameter.kind is parameter.VAR_POSITIONAL:
+                return f"*{name}", self._hints.get(name, Any)
+        return None
+
+    @property
+    def returned(self) -> Any:
+        """The annotation of what the function returns; ``Any`` without one."""
+        return self._hints.get("return", Any)
 
     def read_result(self, value: Any) -> Any:
         """The value of a stored result; one that is not what its annotation says stays plain."""

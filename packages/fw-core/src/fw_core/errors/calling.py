@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
+from dataclasses import dataclass
 
 from fw_core.errors.framework_error import FrameworkError
 from fw_core.errors.near_names import did_you_mean, nearest
@@ -22,6 +23,55 @@ class OptionError(FrameworkError, ValueError):
 
 class WorkflowError(FrameworkError, ValueError):
     """A workflow is not a list of steps; nothing was sent."""
+
+
+@dataclass(frozen=True, slots=True)
+class Problem:
+    """One mistake in a plan.
+
+    Attributes:
+        path: Where it is: ``steps[2].parallel[0]``; empty: the plan itself.
+        what: What is wrong there.
+        fix: What to write instead.
+        error: The same where one call or one list of names is wrong.
+    """
+
+    path: str
+    what: str
+    fix: str
+    error: FrameworkError | None = None
+
+    def __str__(self) -> str:
+        return f"{self.path or 'the plan'}: {self.what}"
+
+
+class PlanError(WorkflowError):
+    """A plan has mistakes; all that were found are named, and nothing was sent.
+
+    Attributes:
+        problems: The mistakes, in the order of the plan.
+    """
+
+    def __init__(self, problems: Iterable[Problem]) -> None:
+        self.problems = tuple(problems)
+        first, count = self.problems[0], len(self.problems)
+        what = f"The plan has a mistake at {first}"
+        if count > 1:
+            shown = [f"  {each} (Fix: {each.fix})" for each in self.problems[:_MOST_SHOWN]]
+            more = [f"  and {count - _MOST_SHOWN} more"] if count > _MOST_SHOWN else []
+            what = "\n".join([f"The plan has {count} mistakes:", *shown, *more])
+        super().__init__(
+            what,
+            "A plan is checked as a whole, so that none is found in the middle of a run.",
+            first.fix,
+        )
+
+
+class ConditionError(FrameworkError, TypeError):
+    """A plan asks something of a result that has no answer: the step ends as failed."""
+
+
+_MOST_SHOWN = 20
 
 
 class UnknownTaskError(FrameworkError, KeyError):
