@@ -24,3 +24,9 @@ REPLAYED: Final = "fw-replayed"
 
 UNSETTLED: Final = "fw-unsettled"
 """On a dead letter that made room for those behind it: how often it was tried, and since when."""
+
+STEP: Final = "fw-step"
+"""The place in its workflow's plan: ``steps[2].parallel[0]``."""
+
+RETRIES: Final = "fw-retries"
+"""How often a step of a workflow is retried, instead of what its task says."""

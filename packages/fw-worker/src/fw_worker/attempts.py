@@ -10,8 +10,9 @@ import time
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from contextvars import ContextVar
-from dataclasses import dataclass
-from datetime import UTC, datetime, timedelta
+from dataclasses import dataclass, replace
+from datetime import UTC, datetime
+from functools import lru_cache
 from typing import Any
 
 from billiard.common import terminate_handler_fired
@@ -20,10 +21,12 @@ from celery.exceptions import Ignore, Reject, Retry
 from fw_core.attempt.current import Attempt
 from fw_core.attempt.decide import Tries, decide
 from fw_core.attempt.outcome import Cause, GaveUp, Outcome, RetryIn, Succeeded
-from fw_core.attempt.pipeline import Run, attempt, compose
+from fw_core.attempt.pipeline import Run, Wrapper, attempt, compose
+from fw_core.broker.app import App
 from fw_core.broker.task import FrameworkTask
+from fw_core.declare.spec import TaskSpec
 from fw_core.errors import DeliveredTooOften, Expired
-from fw_core.headers import LATERS
+from fw_core.headers import LATERS, RETRIES
 from fw_worker.earlier import MOST_STARTS, NOTHING, is_redelivered, look_up, may_have_run
 from fw_worker.ended import Ended, tell
 from fw_worker.insist import patience
@@ -101,12 +104,13 @@ def make_attempt(
 ) -> Made:
     """Make the attempt of a message, unless it is known to have succeeded, or must not start."""
     let_attempts_end()
-    tries = tries_of(request)
-    started, began = time.monotonic(), task.app.pauses.monotonic()
-    may_repeat = may_have_run(request, tries)
+    app, tries, spec = task.app, tries_of(request), spec_of(task, request)
+    started, began = time.monotonic(), app.pauses.monotonic()
+    is_again, has_result = is_redelivered(request), needs_result(task, request)
+    may_repeat = is_again or may_have_run(request, tries)
     earlier = NOTHING
     if may_repeat:
-        earlier = look_up(task.app, request, has_result=needs_result(task, request))
+        earlier = look_up(app, request, has_result=has_result)
     if earlier.has_succeeded:
         outcome: Outcome = Succeeded(earlier.value)
         _logger.info("%s has succeeded before; its message came again", task.name)
@@ -114,45 +118,49 @@ def make_attempt(
         outcome = (
             _started_too_often(task, earlier.starts)
             or _expired(task, request)
-            or _attempt_of(task, request, tries, args, kwargs)
+            or _attempt_of(
+                task,
+                Run(
+                    spec=spec,
+                    arguments=task.handle.arguments,
+                    attempt=_attempt(spec, app, request, tries, is_again=is_again),
+                    args=tuple(args),
+                    kwargs=dict(kwargs),
+                    needs_result=has_result,
+                ),
+                tries,
+            )
         )
         seconds = time.monotonic() - started
-        tell(Ended(task.spec, request.id, tries, outcome, seconds, is_redelivered(request)))
+        tell(Ended(spec, request.id, tries, outcome, seconds, is_again))
     settling = Settling(task, request, tries, until=patience(task, began), may_have_run=may_repeat)
     return Made(outcome, settling, earlier.has_succeeded)
 
 
-def _attempt_of(
-    task: FrameworkTask,
-    request: Any,
-    tries: Tries,
-    args: Sequence[Any],
-    kwargs: Mapping[str, Any],
-) -> Outcome:
+def _attempt_of(task: FrameworkTask, run: Run, tries: Tries) -> Outcome:
+    app = task.app
     return attempt(
-        Run(
-            spec=task.spec,
-            arguments=task.handle.arguments,
-            attempt=_attempt(task, request, tries),
-            args=tuple(args),
-            kwargs=dict(kwargs),
-            needs_result=needs_result(task, request),
-        ),
+        run,
         tries=tries,
-        now=task.app.now,
-        retry_after_limit=task.app.settings.retry_after_limit,
-        draw=task.app.draw,
-        limit_time=compose(*filter(None, (task.app.limit_time, limit_time))),
+        now=app.now,
+        retry_after_limit=app.settings.retry_after_limit,
+        draw=app.draw,
+        limit_time=_limits(app.limit_time, limit_time),
         passes=(Retry, Ignore, Reject, Killed),
         is_leaving=terminate_handler_fired,
     )
+
+
+@lru_cache(maxsize=8)
+def _limits(*limits: Wrapper | None) -> Wrapper:
+    return compose(*filter(None, limits))
 
 
 def decide_lost(task: FrameworkTask, request: Any, error: BaseException) -> RetryIn | GaveUp:
     """What follows from an attempt whose process could not say how it ended."""
     return decide(
         error,
-        task.spec.policy,
+        spec_of(task, request).policy,
         tries_of(request),
         now=task.app.now(),
         retry_after_limit=task.app.settings.retry_after_limit,
@@ -186,19 +194,26 @@ def _expired(task: FrameworkTask, request: Any) -> GaveUp | None:
     return GaveUp(error, "it came too late", Cause.EXPIRED)
 
 
-def _attempt(task: FrameworkTask, request: Any, tries: Tries) -> Attempt:
-    delivery = request.delivery_info or {}
-    properties = request.properties or {}
-    queue = str(delivery.get("routing_key") or "")
+def spec_of(task: FrameworkTask, request: Any) -> TaskSpec:
+    """What the task was declared with, but for what a workflow's plan says of this step."""
+    retries = (request.headers or {}).get(RETRIES)
+    if retries is None:
+        return task.spec
+    return replace(task.spec, policy=replace(task.spec.policy, retries=_count(retries)))
+
+
+def _attempt(spec: TaskSpec, app: App, request: Any, tries: Tries, *, is_again: bool) -> Attempt:
+    queue = str((request.delivery_info or {}).get("routing_key") or "")
+    message_id = (request.properties or {}).get("message_id")
     return Attempt(
-        task=task.name,
+        task=spec.name,
         task_id=request.id,
-        message_id=properties.get("message_id") or request.id,
+        message_id=message_id or request.id,
         number=tries.attempt,
-        of=task.spec.policy.max_attempts,
-        deadline=task.app.now() + timedelta(seconds=task.spec.timeout.total_seconds()),
-        redelivered=is_redelivered(request),
-        queue=queue.removeprefix(task.app.topology.prefix),
+        of=spec.policy.max_attempts,
+        deadline=app.now() + spec.timeout,
+        redelivered=is_again,
+        queue=queue.removeprefix(app.topology.prefix),
     )
 
 

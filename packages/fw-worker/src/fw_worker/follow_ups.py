@@ -15,6 +15,8 @@ from celery.canvas import group, maybe_signature
 
 from fw_core.broker.app import App
 from fw_core.headers import CHECK
+from fw_core.workflow.links import Sending, begin, is_part
+from fw_core.workflow.running import send_all
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,10 +58,52 @@ def follow_ups(app: App, request: Any, value: Any, *, check: bool) -> Iterator[F
         signature = maybe_signature(callback, app=app)
         give_id(signature, f"{request.id}:callback:{number}")
         yield FollowUp(signature, value, _options(signature, check, common))
-    if request.chain:
+    if request.chain and is_part(request.chain[-1]):
+        yield _opened(app, request, value, check=check)
+    elif request.chain:
         step = maybe_signature(request.chain[-1], app=app)
         rest = {**common, "chain": request.chain[:-1]}
         yield FollowUp(step, value, _options(step, check, rest))
+
+
+@dataclass(frozen=True, slots=True)
+class Opened(FollowUp):
+    """A part of a workflow, opened with the result that it waited for.
+
+    Attributes:
+        app: The app.
+        sendings: What is sent for it.
+        parent_id: The finished call.
+        check: Whether they may have been sent before.
+    """
+
+    app: App
+    sendings: tuple[Sending, ...]
+    parent_id: str
+    check: bool
+
+    @property
+    def task_id(self) -> str | None:
+        """None: there are several."""
+        return None
+
+    def send(self) -> None:
+        """Send them."""
+        send_all(self.app, self.sendings, check=self.check, parent_id=self.parent_id)
+
+
+def _opened(app: App, request: Any, value: Any, *, check: bool) -> Opened:
+    links = list(reversed(request.chain))
+    landing, *after = links[1:]
+    return Opened(
+        signature=maybe_signature(dict(landing), app=app),
+        value=value,
+        options={"chain": list(reversed(after))},
+        app=app,
+        sendings=tuple(begin(links, value)),
+        parent_id=request.id,
+        check=check,
+    )
 
 
 def give_id(signature: Any, seed: str) -> None:

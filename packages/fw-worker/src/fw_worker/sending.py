@@ -9,7 +9,9 @@ from typing import Any
 from fw_core.declare.handle import TaskHandle
 from fw_core.errors import CallError, OptionError
 from fw_core.results.handle import TaskResult
+from fw_core.workflow.running import run_plan
 from fw_core.workflow.sequence import execute_dynamic_workflow, steps_of
+from fw_core.workflow.texts import plan_from_json, plan_from_yaml
 from fw_worker.typed_arguments import checked, read, typed_arguments
 
 
@@ -52,6 +54,17 @@ def run_typed_workflow(names: Sequence[str], data: str, *, wait: bool = False) -
         _check_keeps_result(tasks[-1])
     first = checked(tasks[0], (read(data),), {})
     return execute_dynamic_workflow(names, first.args[0])
+
+
+def run_typed_plan(text: str, data: str, *, is_yaml: bool) -> TaskResult[Any]:
+    """Start a workflow whose plan is written in JSON or YAML, with the data that was typed.
+
+    Raises:
+        PlanError, WorkflowError: nothing was sent.
+        NotSent, MaybeSent: its first steps are not known to be queued.
+    """
+    plan = plan_from_yaml(text) if is_yaml else plan_from_json(text)
+    return run_plan(plan, read(data))
 
 
 def _object(text: str | None) -> dict[str, Any]:

@@ -130,7 +130,8 @@ class App(Celery):  # type: ignore[misc]
         if task is not None and task.handle is handle:
             return task  # type: ignore[no-any-return]
         with self._making:
-            self.check_queue(handle.spec.queue, user=f"Task {handle.spec.name!r}")
+            if handle.spec.name not in self._own_tasks:  # these wait where they are sent
+                self.check_queue(handle.spec.queue, user=f"Task {handle.spec.name!r}")
             self._tasks.pop(handle.spec.name, None)
             return make_task(self, handle, self._worker_side)
 
@@ -171,9 +172,15 @@ class App(Celery):  # type: ignore[misc]
             UnknownQueueError: a task uses a queue that no worker declares.
             DeclarationError: an annotation cannot be resolved.
         """
-        for handle in self.registry.values():
+        for handle in (*self.registry.values(), *self._own_tasks.values()):
             handle.arguments.resolve()
             self.task_of(handle)
+
+    @property
+    def _own_tasks(self) -> Mapping[str, TaskHandle[..., Any]]:
+        """The framework's own, which no list of tasks shows."""
+        own: Mapping[str, TaskHandle[..., Any]] = getattr(self.registry, "own", {})
+        return own
 
     def send_task(
         self,

@@ -16,9 +16,14 @@ if TYPE_CHECKING:
 
 
 class TaskRegistry(Mapping[str, "TaskHandle[..., Any]"]):
-    """A mapping from a task's name to the task; an unknown name is an error with the nearest."""
+    """A mapping from a task's name to the task; an unknown name is an error with the nearest.
+
+    Attributes:
+        own: The framework's own tasks: found by name, and listed nowhere.
+    """
 
     def __init__(self) -> None:
+        self.own: dict[str, TaskHandle[..., Any]] = {}
         self._tasks: dict[str, TaskHandle[..., Any]] = {}
         self._executions: dict[str, object] = {}
         self._lock = threading.Lock()
@@ -27,6 +32,8 @@ class TaskRegistry(Mapping[str, "TaskHandle[..., Any]"]):
         try:
             return self._tasks[name]
         except KeyError:
+            if name in self.own:
+                return self.own[name]
             raise UnknownTaskError(name=name, known=self._tasks) from None
 
     def __iter__(self) -> Iterator[str]:

@@ -137,7 +137,12 @@ def _never_sent(
 
 
 def _fail(backend: ResultBackend, waiting: dict[str, Any], error: Exception) -> None:
+    """Fail what waits, and with it the steps after it and the join that it is a member of."""
     callback = maybe_signature(dict(waiting), app=backend.app)
+    if callback["options"].get("chain") or callback["options"].get("chord"):
+        for context in whom_to_tell(backend.app, callback):
+            backend.mark_as_failure(context.id, error, None, context)
+        return
     try:
         raise error  # Celery takes the traceback from the error that is being handled
     except Exception as raised:

@@ -2,18 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from typing import TYPE_CHECKING, Any
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING, Any, cast
 
+from fw_core.declare.handle import TaskHandle
 from fw_core.declare.registry import TASK_REGISTRY
 from fw_core.errors import CallError, WorkflowError
+from fw_core.workflow.plan import PLANS, Written, plan_of
 
 if TYPE_CHECKING:
-    from fw_core.declare.handle import TaskHandle
     from fw_core.results.handle import TaskResult
 
 
-def execute_dynamic_workflow(task_list: Sequence[str], data: Any) -> TaskResult[Any]:
+def execute_dynamic_workflow(task_list: Sequence[str] | Written, data: Any) -> TaskResult[Any]:
     """Run tasks one after the other: the first gets ``data``, each next one the result before it.
 
     >>> # execute_dynamic_workflow(["task1", "task2"], "Sample Data").get()
@@ -22,7 +23,8 @@ def execute_dynamic_workflow(task_list: Sequence[str], data: Any) -> TaskResult[
     do not run and the workflow's result is that failure.
 
     Args:
-        task_list: The names of the tasks, in order.
+        task_list: The names of the tasks, in order; or a plan with steps side by side, for each
+            item of a list, or chosen by a result: see :mod:`fw_core.workflow.plan`.
         data: What the first task gets as its argument.
 
     Returns:
@@ -33,14 +35,19 @@ def execute_dynamic_workflow(task_list: Sequence[str], data: Any) -> TaskResult[
         WorkflowError: there is no step.
         CallError: ``data`` does not fit the first task, or a later task does not take exactly one
             argument.
+        PlanError: a plan that is more than a list of names has mistakes; all are named.
         NotSent, MaybeSent: the first step is not known to be queued.
     """
+    if _is_more(task_list):
+        from fw_core.workflow.running import run_plan
+
+        return run_plan(plan_of(task_list), data)
     from celery import chain
 
     from fw_core.call.send import result_in, signature
     from fw_core.client import current_app
 
-    tasks = steps_of(task_list)
+    tasks = steps_of(cast("Sequence[str]", task_list))
     first, *rest = tasks
     checked = first.arguments.encode((data,), {})
     for number, task in enumerate(rest, start=2):
@@ -51,6 +58,14 @@ def execute_dynamic_workflow(task_list: Sequence[str], data: Any) -> TaskResult[
     last = tasks[-1]
     sent = chain(*signatures, app=app).apply_async()
     return result_in(app, last, sent.id)
+
+
+def _is_more(written: Any) -> bool:
+    """Whether it is a plan that names alone do not say."""
+    more = (Mapping, list, tuple, TaskHandle, *PLANS)
+    if isinstance(written, (list, tuple)):
+        return any(isinstance(each, more) for each in written)
+    return isinstance(written, more)
 
 
 def steps_of(task_list: Sequence[str]) -> list[TaskHandle[..., Any]]:

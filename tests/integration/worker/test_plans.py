@@ -1,0 +1,108 @@
+"""Plans on real workers: the whole of one, and what is left of it when its worker is killed."""
+
+from __future__ import annotations
+
+import json
+
+import pytest
+
+TEAM = """
+import logging, time
+from pathlib import Path
+from fw_core import Each, Sequence, execute_dynamic_workflow, register_task, task_framework
+
+def note(text):
+    with open("runs", "a") as file:
+        file.write(f"{text}\\n")
+
+@register_task("numbers")
+def numbers(count: int) -> list[int]:
+    note("numbers")
+    return list(range(count))
+
+@register_task("square")
+def square(number: int) -> int:
+    note(f"square {number}")
+    return number * number
+
+@register_task("wobbly")
+@task_framework(retries=3, backoff=[0.2])
+def wobbly(number: int) -> int:
+    note(f"wobbly {number}")
+    if len([line for line in Path("runs").read_text().splitlines() if line.startswith("wob")]) < 3:
+        raise OSError("not yet")
+    return number
+
+@register_task("waits")
+def waits(number: int) -> int:
+    note(f"waits {number}")
+    logging.getLogger("team").warning("%d has begun", number)
+    while not Path("go").exists():
+        time.sleep(0.01)
+    return number
+
+@register_task("total")
+def total(numbers: list[int]) -> int:
+    note("total")
+    return sum(numbers)
+
+@register_task("grow")
+def grow(total: int, by: int) -> int:
+    return total + by
+
+PLAN = ["numbers", {"each": "square"}, "total",
+        {"if": {"greater_than": 10}, "then": [{"task": "grow", "args": {"by": 1}}, "wobbly"]}]
+SLOW = ["numbers", {"each": "waits"}, "total"]
+
+def start(plan, data):
+    print(execute_dynamic_workflow(plan, data).id)
+
+def outcome(id):
+    from fw_core import TASK_REGISTRY
+    print(TASK_REGISTRY["total"].result(id).get(timeout=60))
+"""
+
+
+@pytest.fixture
+def place(place):
+    place.write(TEAM)
+    return place
+
+
+def start(place, plan: str, data: int) -> str:
+    return place.run_python(f"import team; team.start(team.{plan}, {data})").stdout.strip()
+
+
+def outcome(place, call: str) -> int:
+    return json.loads(place.run_python(f"import team; team.outcome({call!r})").stdout)
+
+
+def runs(place) -> list[str]:
+    path = place.path / "runs"
+    return path.read_text().splitlines() if path.exists() else []
+
+
+def test_a_plan_runs_to_its_end_although_a_step_fails_twice(place):
+    call = start(place, "PLAN", 5)
+    place.start("worker", "--concurrency", "2").ready()
+    assert outcome(place, call) == 31
+    ran = runs(place)
+    assert sorted(line for line in ran if line.startswith("square")) == [
+        f"square {number}" for number in range(5)
+    ]
+    assert (ran.count("numbers"), ran.count("total"), ran.count("wobbly 31")) == (1, 1, 3)
+
+
+def test_a_worker_that_is_killed_in_a_join_leaves_it_to_the_next_one(place):
+    """The members that ran are run again; what waits for them runs once."""
+    call = start(place, "SLOW", 6)
+    worker = place.start("worker", "--concurrency", "2").ready()
+    worker.wait_for("1 has begun")
+    worker.kill()
+    (place.path / "go").touch()
+    place.start("worker", "--concurrency", "2").ready()
+    assert outcome(place, call) == 15
+    assert runs(place).count("total") == 1
+    assert {line for line in runs(place) if line.startswith("waits")} == {
+        f"waits {number}" for number in range(6)
+    }
