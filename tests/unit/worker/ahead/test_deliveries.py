@@ -14,7 +14,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from fw_core.broker import frames
-from fw_worker.ahead import deliveries
+from fw_worker.ahead import deliveries, layouts
 from fw_worker.ahead.deliveries import INCOMPLETE, Delivery, first_of
 
 texts = st.text(max_size=30)
@@ -129,3 +129,64 @@ def test_names_of_headers_are_not_kept_for_ever() -> None:
     for number in range(deliveries._MOST_NAMES + 10):
         first_of(written(b"", {"headers": {f"name {number}": 1}}))
     assert len(deliveries._names) <= deliveries._MOST_NAMES
+
+
+ids = st.text("abé", min_size=3, max_size=3)
+"""Of one number of characters, but not of bytes."""
+
+calls = st.fixed_dictionaries(
+    {
+        "headers": st.fixed_dictionaries(
+            {
+                "task": ids,
+                "id": ids,
+                "root_id": ids | st.integers(0, 9),
+                "argsrepr": ids | st.none(),
+                "retries": st.integers(0, 2),
+                "timelimit": st.lists(st.none() | st.integers(0, 1), min_size=2, max_size=2),
+                "stamps": st.just({}) | st.just({"deep": {"deeper": 1}}),
+            },
+            optional={"expires": ids, "fw-own": ids},
+        ),
+        "correlation_id": ids,
+        "reply_to": ids,
+    },
+    optional={"message_id": ids, "content_type": st.just("application/json")},
+)
+
+
+@given(st.lists(st.tuples(calls, st.binary(max_size=20), st.integers(0, 2**40)), max_size=8))
+def test_calls_that_look_alike_are_read_as_each_alone(given_calls: list[Any]) -> None:
+    """Of the second one only what differs is read."""
+    for told, body, number in given_calls:
+        data = written(body, told, number=number)
+        theirs, own = read_by_py_amqp(data), first_of(data)
+        assert isinstance(own, Delivery)
+        assert own.message.properties == theirs.properties
+        assert own.message.delivery_info == theirs.delivery_info
+        assert own.message.body == theirs.body
+
+
+def test_calls_that_look_alike_share_nothing_that_can_be_changed() -> None:
+    told = {"headers": {"id": "a", "timelimit": [None, None], "stamps": {}}, "correlation_id": "a"}
+    for _ in range(3):
+        own = first_of(written(b"[]", told))
+        assert isinstance(own, Delivery)
+        properties = own.message.properties
+        assert properties["application_headers"] == told["headers"]
+        properties["application_headers"]["timelimit"].append(1)
+        properties["application_headers"]["stamps"]["a"] = 1
+        properties["application_headers"]["more"] = 1
+        properties["more"] = own.message.delivery_info["more"] = 1
+
+
+def test_a_text_that_is_none_is_left_to_py_amqp_in_a_call_like_another() -> None:
+    told = {"headers": {"id": "xy"}}
+    assert isinstance(first_of(written(b"", told)), Delivery)
+    assert first_of(written(b"", told).replace(b"xy", b"\xff\xfe")) is None
+
+
+def test_layouts_are_not_kept_for_ever() -> None:
+    for number in range(layouts._MOST_LAYOUTS + 10):
+        first_of(written(b"", {"headers": {"id": "x" * number}}))
+    assert len(deliveries._layouts._known) <= layouts._MOST_LAYOUTS

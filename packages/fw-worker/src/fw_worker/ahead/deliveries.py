@@ -11,6 +11,8 @@ from struct import Struct
 from struct import error as StructError  # noqa: N812 - it is a class
 from typing import Any, Final
 
+from fw_worker.ahead.layouts import Layouts, Place, Places
+
 _HEAD = Struct(">BHI")
 _CONTENT = Struct(">HHQH")
 _TAG = Struct(">QB")
@@ -78,9 +80,7 @@ def first_of(buffer: bytes) -> Delivery | str | None:
     _, channel, size = _HEAD.unpack_from(buffer)
     try:
         start, end = _payload(buffer, _HEAD.size + size + 1, _HEADER, channel)
-        _, _, length, flags = _CONTENT.unpack_from(buffer, start)
-        tag, info = _delivery_info(buffer)
-        properties = _properties(buffer, start + _CONTENT.size, flags)
+        info, properties, length = _start(buffer, start, end)
         if properties.get("content_encoding") not in _PLAIN:
             return None  # py-amqp decodes the body
         body: Any = ""
@@ -91,7 +91,34 @@ def first_of(buffer: bytes) -> Delivery | str | None:
         return INCOMPLETE
     except (_Unusual, UnicodeDecodeError, IndexError, StructError):
         return None
-    return Delivery(channel, tag, Message(body, properties, info), end)
+    return Delivery(channel, info["consumer_tag"], Message(body, properties, info), end)
+
+
+def _start(buffer: bytes, start: int, end: int) -> tuple[dict[str, Any], dict[str, Any], int]:
+    """What stands before the body: where it comes from, its properties, and the body's length.
+
+    Args:
+        buffer: What begins with the delivery.
+        start: Where the payload of the frame of its properties begins.
+        end: Where that frame ends.
+    """
+    lengths = start, end
+    layout = _layouts.get(lengths)
+    if layout is not None:
+        found = layout.read(buffer)
+        if found is not None:
+            return found
+        _layouts.forget(lengths)
+    _, _, length, flags = _CONTENT.unpack_from(buffer, start)
+    number_at, info = _delivery_info(buffer)
+    places = Places((number_at, number_at + 8), (start + 4, start + 12), {}, {})
+    properties = _properties(buffer, start + _CONTENT.size, flags, places)
+    if _layouts.is_new(lengths):
+        _layouts.learn(lengths, buffer[:end], places, info, properties)
+    return info, properties, length
+
+
+_layouts = Layouts()
 
 
 def _payload(
@@ -114,12 +141,13 @@ def _payload(
     return start, end
 
 
-def _delivery_info(buffer: bytes) -> tuple[str, dict[str, Any]]:
-    tag, at = _short(buffer, 11)
-    number, redelivered = _TAG.unpack_from(buffer, at)
-    exchange, at = _short(buffer, at + 9)
+def _delivery_info(buffer: bytes) -> tuple[int, dict[str, Any]]:
+    """Where its number stands, and what the delivery says of itself."""
+    tag, number_at = _short(buffer, 11)
+    number, redelivered = _TAG.unpack_from(buffer, number_at)
+    exchange, at = _short(buffer, number_at + 9)
     key, _ = _short(buffer, at)
-    return tag, {
+    return number_at, {
         "consumer_tag": tag,
         "delivery_tag": number,
         "redelivered": bool(redelivered & 1),
@@ -128,14 +156,21 @@ def _delivery_info(buffer: bytes) -> tuple[str, dict[str, Any]]:
     }
 
 
-def _properties(buffer: bytes, at: int, flags: int) -> dict[str, Any]:
+def _properties(buffer: bytes, at: int, flags: int, places: Places) -> dict[str, Any]:
     found: dict[str, Any] = {}
+
+    def short(name: str) -> None:
+        nonlocal at
+        begin = at + 1
+        found[name], at = _short(buffer, at)
+        places.properties[name] = begin, at
+
     if flags & 0x8000:
-        found["content_type"], at = _short(buffer, at)
+        short("content_type")
     if flags & 0x4000:
-        found["content_encoding"], at = _short(buffer, at)
+        short("content_encoding")
     if flags & 0x2000:
-        found["application_headers"], at = _table(buffer, at)
+        found["application_headers"], at = _table(buffer, at, places.headers)
     if flags & 0x1000:
         found["delivery_mode"] = buffer[at]
         at += 1
@@ -143,13 +178,13 @@ def _properties(buffer: bytes, at: int, flags: int) -> dict[str, Any]:
         found["priority"] = buffer[at]
         at += 1
     if flags & 0x0400:
-        found["correlation_id"], at = _short(buffer, at)
+        short("correlation_id")
     if flags & 0x0200:
-        found["reply_to"], at = _short(buffer, at)
+        short("reply_to")
     if flags & 0x0100:
-        found["expiration"], at = _short(buffer, at)
+        short("expiration")
     if flags & 0x0080:
-        found["message_id"], at = _short(buffer, at)
+        short("message_id")
     if flags & 0x007F:
         raise _Unusual
     return found
@@ -160,15 +195,25 @@ def _short(buffer: bytes, at: int) -> tuple[str, int]:
     return buffer[at + 1 : end].decode(), end
 
 
-def _table(buffer: bytes, at: int) -> tuple[dict[str, Any], int]:
+def _table(
+    buffer: bytes, at: int, texts: dict[str, Place] | None = None
+) -> tuple[dict[str, Any], int]:
+    """A table; where its texts stand is noted in ``texts``."""
     end = at + 4 + _LONG.unpack_from(buffer, at)[0]
     at += 4
     found: dict[str, Any] = {}
     while at < end:
         start = at + 1
         at = start + buffer[at]
-        name = buffer[start:at]
-        found[_names.get(name) or _name(name)], at = _value(buffer, at)
+        name = _names.get(buffer[start:at]) or _name(buffer[start:at])
+        begin = at + 5
+        found[name], at = _value(buffer, at)
+        if texts is None:
+            continue
+        if type(found[name]) is str:
+            texts[name] = begin, at
+        else:
+            texts.pop(name, None)  # a name that came twice
     return found, at
 
 
