@@ -192,13 +192,21 @@ class ResultBackend(_Base):  # type: ignore[misc]
         """
         from fw_core.results import statements
 
+        now = datetime.now(UTC)
         rows = [
-            self._row(request.id, value, SUCCESS, None, request) for request, value in successes
+            self._row(request.id, value, SUCCESS, None, request, now)
+            for request, value in successes
         ]
         self._write(lambda connection: statements.store_all(connection, rows))
 
     def _row(
-        self, task_id: str, result: Any, state: str, traceback: Any, request: Any
+        self,
+        task_id: str,
+        result: Any,
+        state: str,
+        traceback: Any,
+        request: Any,
+        now: datetime | None = None,
     ) -> ResultRow:
         children = self.current_task_children(request)
         return row_of(
@@ -208,7 +216,7 @@ class ResultBackend(_Base):  # type: ignore[misc]
             traceback=traceback,
             request=request,
             children=self.encode(children) if children else None,
-            now=datetime.now(UTC),
+            now=now or datetime.now(UTC),
         )
 
     def _forget(self, task_id: str) -> None:

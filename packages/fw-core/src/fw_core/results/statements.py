@@ -8,7 +8,7 @@ twice). Of the states before the end the last one wins.
 from __future__ import annotations
 
 from collections.abc import Iterable
-from functools import cache
+from functools import cache, lru_cache
 from typing import Any
 
 from sqlalchemy import (
@@ -46,8 +46,7 @@ def store_all(connection: Connection, rows: Iterable[ResultRow]) -> None:
     values = [by_id[task_id].values() for task_id in sorted(by_id)]
     dialect = connection.dialect.name
     if dialect == "postgresql":
-        arrays = {name: [value[name] for value in values] for name in values[0]}
-        connection.execute(_upsert_arrays(), arrays)
+        connection.execute(*_by_columns(values))
     else:
         connection.execute(_upsert_result(dialect), values)
 
@@ -93,15 +92,33 @@ def _upsert_result(dialect: str) -> Any:
     return _replacing(insert_for(dialect)(results))
 
 
-@cache
-def _upsert_arrays() -> Any:
+def _by_columns(rows: list[dict[str, Any]]) -> tuple[Any, dict[str, Any]]:
+    """The statement for some rows and its values: what all rows have in common is said once.
+
+    Most rows that are stored together are successes of one task in one worker, so that half of
+    what there is to send and to read is left out.
+    """
+    columns = {name: [row[name] for row in rows] for name in rows[0]}
+    task_ids = columns.pop("task_id")
+    alike = {name: own[0] for name, own in columns.items() if own.count(own[0]) == len(own)}
+    shared = {name: value for name, value in alike.items() if value is not None}
+    arrays = {name: own for name, own in columns.items() if name not in alike}
+    statement = _upsert_columns(("task_id", *arrays), tuple(shared))
+    return statement, {"task_id": task_ids, **arrays, **shared}
+
+
+@lru_cache(maxsize=256)
+def _upsert_columns(arrays: tuple[str, ...], shared: tuple[str, ...]) -> Any:
     """Rows as one array a column: one statement and one text of it, however many there are."""
-    columns = [results.c[name] for name in ResultRow.__slots__]
-    arrays = [cast(bindparam(each.name), postgresql.ARRAY(each.type)) for each in columns]
-    rows = func.unnest(*arrays).table_valued(*(each.name for each in columns))
-    names = [each.name for each in columns]
+
+    def given(name: str) -> ColumnElement[Any]:
+        kind = results.c[name].type
+        return cast(bindparam(name), postgresql.ARRAY(kind) if name in arrays else kind)
+
+    rows = func.unnest(*map(given, arrays)).table_valued(*arrays).render_derived()
     insert = insert_for("postgresql")(results)
-    return _replacing(insert.from_select(names, select(rows.render_derived())))
+    values = [rows.c[name] for name in arrays] + [given(name) for name in shared]
+    return _replacing(insert.from_select([*arrays, *shared], select(*values)))
 
 
 def _replacing(insert: Any) -> Any:

@@ -21,10 +21,10 @@ Answer = tuple[bool, Any]
 _SETTLED = (AttemptFailed, Retry, Ignore)
 """With these an attempt ends that has been settled in its process; see request.on_failure."""
 
-TOGETHER_SECONDS = 0.005
+TOGETHER_SECONDS = 0.02
 """How long a result may wait, while short attempts go on, for others to be stored with."""
 
-MOST_TOGETHER = 16
+MOST_TOGETHER = 32
 """Results stored with one statement.
 
 While they are, as many attempts are made: of a process that dies, twice so many may be repeated.
