@@ -35,13 +35,13 @@ class Told(IntEnum):
 
 
 _page = mmap.mmap(-1, 1)  # shared with whatever is forked
-_worker_pid: int | None = None
+_is_worker = _is_of_pool = False
 
 
 def begin() -> None:
     """This process is a worker, and was told nothing yet."""
-    global _worker_pid
-    _worker_pid = os.getpid()
+    global _is_worker, _is_of_pool
+    _is_worker, _is_of_pool = True, False
     tell(Told.NOTHING)
 
 
@@ -57,11 +57,15 @@ def was_told() -> Told:
 
 def is_own_process() -> bool:
     """Whether this is a process of a worker's pool, in the thread that takes its signals."""
-    return (
-        _worker_pid is not None
-        and os.getpid() != _worker_pid
-        and threading.current_thread() is threading.main_thread()
-    )
+    return _is_of_pool and threading.current_thread() is threading.main_thread()
+
+
+def _forked() -> None:
+    global _is_of_pool
+    _is_of_pool = _is_worker
+
+
+os.register_at_fork(after_in_child=_forked)
 
 
 def let_attempts_end() -> None:

@@ -41,8 +41,8 @@ class _Context(Context):  # type: ignore[misc]
     """Celery's request, quicker to make."""
 
     def _get_custom_headers(self, *_: Any, **__: Any) -> dict[str, Any] | None:
-        own = {name: value for name, value in vars(self).items() if name not in _OWN_NAMES}
-        return own or None
+        known = vars(self)
+        return {name: known[name] for name in known.keys() - _OWN_NAMES} or None
 
 
 @dataclass(frozen=True, slots=True)
@@ -92,15 +92,15 @@ def trace_call(brief: Brief, *, is_reported: bool) -> Traced | Kept | Unreadable
     began = time.monotonic()
     known = {**request, **(embed or {}), "is_eager": False}
     context = _Context(known, args=args, kwargs=kwargs, called_directly=False)
-    _task_stack.push(task)
-    task.request_stack.push(context)
+    tasks_here, requests_here = _task_stack.push(task), task.request_stack.push(context)
     try:
         made: Any = make_attempt(task, context, args, kwargs)
     except BaseException as error:  # noqa: BLE001 - Celery's tracer knows what it means
         made = error
     finally:
-        _task_stack.pop()
-        task.request_stack.pop()
+        # Not by the stacks' own pop(): that throws an empty one away, and the next push makes it.
+        tasks_here.pop()
+        requests_here.pop()
     outcome = getattr(made, "outcome", None)
     if not isinstance(outcome, Succeeded) or has_followers(context):
         return _by_celery(call, made, seconds=time.monotonic() - began)
