@@ -84,6 +84,9 @@ class Settings(BaseSettings):
     dead_letters_keep_days: float = Field(default=90, ge=0)
     """Days that replayed and discarded dead letters are kept for an audit; 0: for ever."""
 
+    results_keep_days: float = Field(default=30, ge=0)
+    """Days that results, and workflows with their steps, are kept; 0: for ever."""
+
     track_started: bool = False
     """Store the state STARTED when an attempt starts: one more write for each attempt."""
 

@@ -426,6 +426,46 @@ def test_starts_are_pruned_after_a_week(world):
     )
 
 
+def test_old_results_workflows_and_joins_are_pruned_and_young_ones_are_not(make_world):
+    from sqlalchemy import func, select
+
+    from fw_core.database import tables
+    from fw_worker.dead_letters.pruning import prune
+
+    world = make_world(results_keep_days=10)
+    world.collect()
+    database = world.app.backend.database
+    now = world.app.now()
+
+    def add(connection, name, at):
+        for table, row in (
+            (tables.results, {"task_id": name, "state": "SUCCESS", "attempts": 1}),
+            (tables.workflows, {"workflow_id": name, "plan": '"a"', "data": "1"}),
+            (tables.groups, {"group_id": name, "members": "[]"}),
+            (tables.joins, {"join_id": name, "added": 0, "ended": 1}),
+        ):
+            connection.execute(table.insert(), {**row, "created_at": at})
+        member = {"join_id": name, "member_id": name, "state": "SUCCESS"}
+        connection.execute(tables.join_members.insert(), member)
+
+    def left(connection):
+        counted = ("results", "workflows", "groups", "joins", "join_members")
+        return [
+            connection.scalar(select(func.count()).select_from(getattr(tables, each)))
+            for each in counted
+        ]
+
+    for number in range(3):
+        at = now - timedelta(days=11)
+        database.transaction(lambda c, at=at, number=number: add(c, f"old-{number}", at), timeout=1)
+    database.transaction(lambda c: add(c, "young", now - timedelta(days=9)), timeout=1)
+
+    assert prune(world.app, most=2) == (8, True)
+    assert database.statement(left, timeout=1) == [2] * 5
+    assert prune(world.app, most=2) == (4, False)
+    assert database.statement(left, timeout=1) == [1] * 5
+
+
 @pytest.mark.parametrize(
     "given",
     [

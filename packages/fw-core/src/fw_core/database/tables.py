@@ -69,6 +69,26 @@ results = Table(
     Column("root_id", Text),
     Column("group_id", Text),
     Column("worker", Text),
+    Column("step", Text),  # its place in the plan of a workflow, whose id is the root's
+    Index("fw_results_created_at", "created_at", postgresql_using="brin"),
+)
+Index(
+    "fw_results_workflow",
+    results.c.root_id,
+    postgresql_where=results.c.step.is_not(None),
+    sqlite_where=results.c.step.is_not(None),
+)
+
+workflows = Table(
+    "fw_workflows",
+    metadata,
+    Column("workflow_id", Text, primary_key=True),
+    Column("plan", Text, nullable=False),  # JSON
+    Column("data", Text, nullable=False),  # JSON: what the first step got
+    Column("created_at", Moment, nullable=False),
+    Column("sent_at", Moment),  # when its first steps were in their queues
+    Column("cancelled_at", Moment),
+    Index("fw_workflows_created_at", "created_at"),
 )
 
 groups = Table(
@@ -90,6 +110,7 @@ joins = Table(
     Column("claimed_at", Moment),
     Column("fired_at", Moment),
     Column("created_at", Moment, nullable=False),
+    Index("fw_joins_created_at", "created_at", postgresql_using="brin"),
 )
 
 join_members = Table(

@@ -7,9 +7,11 @@ import random
 import time
 from collections.abc import Callable
 from datetime import timedelta
+from functools import partial
 
 from fw_core.broker.app import App
 from fw_core.errors import ResultStoreError
+from fw_core.results.old_rows import EVERY_KIND
 from fw_worker.dead_letters import table
 
 BATCH = 1000
@@ -40,7 +42,7 @@ class Pruning:
         try:
             deleted, is_full = prune(self._app)
         except ResultStoreError as error:
-            _logger.warning("Old dead letters cannot be deleted now: %s", error.what)
+            _logger.warning("Old results and dead letters cannot be deleted now: %s", error.what)
             deleted, is_full = 0, False
         if not is_full:
             self._next = self._monotonic() + EVERY_SECONDS
@@ -50,12 +52,14 @@ class Pruning:
 def prune(app: App, *, most: int = BATCH) -> tuple[int, bool]:
     """Delete up to ``most`` rows of each kind; returns how many, and whether more may be left.
 
-    Letters that still wait for a decision are never deleted, however old.
+    Letters that still wait for a decision are never deleted, however old. Results are, whatever
+    their state: who replays an old letter gets a new one.
 
     Raises:
         ResultStoreError: the database did not do it.
     """
     now, days = app.now(), app.settings.dead_letters_keep_days
+    results_days = app.settings.results_keep_days
     database, timeout = app.backend.database, app.backend.store_timeout
     counts = [
         database.statement(
@@ -72,4 +76,10 @@ def prune(app: App, *, most: int = BATCH) -> tuple[int, bool]:
                 timeout=timeout,
             )
         )
+    if results_days:
+        before = now - timedelta(days=results_days)
+        counts += [
+            database.transaction(partial(delete_some, before=before, most=most), timeout=timeout)
+            for delete_some in EVERY_KIND
+        ]
     return sum(counts), max(counts) >= most
