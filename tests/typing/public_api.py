@@ -21,6 +21,7 @@ from fw_core import (
     SendError,
     Task,
     TaskResult,
+    WorkflowResult,
     after_commit,
     current_attempt,
     execute_dynamic_workflow,
@@ -222,7 +223,8 @@ asynchronous: AsyncTask[[str], int] = fetch
 either: list[TaskHandle[..., Any]] = [bare, fetch, TASK_REGISTRY["task1"]]
 call: Call[[str], int] = fetch.options(delay=1)
 
-assert_type(execute_dynamic_workflow(["task1", "task2"], "Sample Data"), TaskResult[Any])
+assert_type(execute_dynamic_workflow(["task1", "task2"], "Sample Data"), WorkflowResult)
+assert_type(execute_dynamic_workflow(["task1"], 1).steps()[0].attempts, int)
 assert_type(register_policy("network", RetryPolicy(retries=5)), RetryPolicy)
 assert_type(current_attempt(), Attempt)
 assert_type(current_attempt().number, int)

@@ -41,6 +41,7 @@ if TYPE_CHECKING:
     from fw_core.call.after_commit import after_commit as after_commit
     from fw_core.results.handle import TaskResult as TaskResult
     from fw_core.settings import Settings as Settings
+    from fw_core.workflow.result import WorkflowResult as WorkflowResult
 
 __all__ = [
     "TASK_REGISTRY",
@@ -76,6 +77,7 @@ __all__ = [
     "UnknownQueueError",
     "UnknownTaskError",
     "WorkflowError",
+    "WorkflowResult",
     "after_commit",
     "current_attempt",
     "execute_dynamic_workflow",
@@ -99,4 +101,8 @@ def __getattr__(name: str) -> Any:
         from fw_core.settings import Settings
 
         return Settings
+    if name == "WorkflowResult":
+        from fw_core.workflow.result import WorkflowResult
+
+        return WorkflowResult
     raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

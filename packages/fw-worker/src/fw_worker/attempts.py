@@ -31,6 +31,7 @@ from fw_worker.earlier import MOST_STARTS, NOTHING, is_redelivered, look_up, may
 from fw_worker.ended import Ended, tell
 from fw_worker.insist import patience
 from fw_worker.settle import Settling, needs_result
+from fw_worker.steps import begin_step
 from fw_worker.time_limit import Killed, limit_time
 from fw_worker.told import let_attempts_end
 
@@ -102,7 +103,11 @@ def made_before(made: Made | BaseException | None) -> Iterator[None]:
 def make_attempt(
     task: FrameworkTask, request: Any, args: Sequence[Any], kwargs: Mapping[str, Any]
 ) -> Made:
-    """Make the attempt of a message, unless it is known to have succeeded, or must not start."""
+    """Make the attempt of a message, unless it is known to have succeeded, or must not start.
+
+    Raises:
+        Ignore: it is a step of a workflow that was cancelled.
+    """
     let_attempts_end()
     app, tries, spec = task.app, tries_of(request), spec_of(task, request)
     started, began = time.monotonic(), app.pauses.monotonic()
@@ -115,6 +120,7 @@ def make_attempt(
         outcome: Outcome = Succeeded(earlier.value)
         _logger.info("%s has succeeded before; its message came again", task.name)
     else:
+        begin_step(app, request)
         outcome = (
             _started_too_often(task, earlier.starts)
             or _expired(task, request)

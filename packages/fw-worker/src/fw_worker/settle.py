@@ -32,7 +32,7 @@ from fw_core.broker.follow_up import following_up
 from fw_core.broker.publish import Unconfirmed
 from fw_core.broker.task import FrameworkTask
 from fw_core.errors import ResultStoreError, SendError
-from fw_core.headers import LATERS, REPLAYED, TRIES
+from fw_core.headers import LATERS, REPLAYED, STEP, TRIES
 from fw_core.results.backend import mark_settled
 from fw_worker.dead_letters.bury import bury
 from fw_worker.dead_letters.death import (
@@ -270,9 +270,11 @@ def try_to_settle_failure(app: App, failed: AttemptFailed, request: Any) -> bool
 def is_result_kept(task: FrameworkTask, request: Any) -> bool:
     """Whether the call's success is stored: the message decides before the task.
 
-    That of a replayed call always is: the failure that is stored of it must not stay.
+    That of a replayed call always is: the failure that is stored of it must not stay. That of a
+    step always is: it is the state of its workflow.
     """
-    if (request.headers or {}).get(REPLAYED):
+    headers = request.headers or {}
+    if headers.get(REPLAYED) or STEP in headers:
         return True
     ignored = vars(request).get("ignore_result")
     return not (task.ignore_result if ignored is None else ignored)

@@ -49,6 +49,7 @@ from fw_core.errors.starting import (
     SettingsError,
     TaskModuleError,
 )
+from fw_core.errors.workflows import NothingToRetry, UnknownWorkflow, WorkflowCancelled
 
 __all__ = [
     "BlockingInTask",
@@ -69,6 +70,7 @@ __all__ = [
     "NeverSent",
     "NoAttemptError",
     "NotSent",
+    "NothingToRetry",
     "OptionError",
     "PlanError",
     "PolicyError",
@@ -89,8 +91,10 @@ __all__ = [
     "UnknownQueueError",
     "UnknownTaskError",
     "UnknownTaskMessage",
+    "UnknownWorkflow",
     "UnreadableMessage",
     "WorkerDied",
+    "WorkflowCancelled",
     "WorkflowError",
     "nearest",
 ]

@@ -29,7 +29,16 @@ from fw_core import urls
 from fw_core.attempt.failure import AttemptFailed, describe
 from fw_core.errors import ResultStoreError
 from fw_core.outside import going_to
-from fw_core.results.rows import FINAL, SUCCESS, WITH_ERROR, ResultRow, meta_of, row_of
+from fw_core.results.rows import (
+    FAILURES,
+    FINAL,
+    SUCCESS,
+    WITH_ERROR,
+    ResultRow,
+    meta_of,
+    row_of,
+    step_of,
+)
 from fw_core.results.waiting import REAL_CLOCK, pauses
 
 if TYPE_CHECKING:
@@ -133,6 +142,25 @@ class ResultBackend(_Base):  # type: ignore[misc]
             super().mark_as_failure(
                 task_id, exc, traceback, request, store_result, call_errbacks, state
             )
+            self._fail_workflow(task_id, exc, traceback, request)
+
+    def _fail_workflow(self, task_id: str, exc: Any, traceback: Any, request: Any) -> None:
+        """Fail a workflow with its step, at once: a join of others may take hours yet."""
+        workflow_id = getattr(request, "root_id", None)
+        if step_of(request) is None or workflow_id in (None, task_id):
+            return
+        from fw_core.results import statements
+
+        row = row_of(
+            task_id=workflow_id,
+            state=states.FAILURE,
+            value=exc,
+            traceback=traceback,
+            request=None,
+            children=None,
+            now=datetime.now(UTC),
+        )
+        self.write(lambda connection: statements.store_first(connection, row))
 
     def _call_task_errbacks(self, request: Any, exc: Any, traceback: Any) -> None:
         """Send the error callbacks under ids that are the same each time."""
@@ -160,14 +188,17 @@ class ResultBackend(_Base):  # type: ignore[misc]
             ResultStoreError: the database did not take it.
             kombu.exceptions.EncodeError: ``result`` is no JSON value.
         """
-        if state not in FINAL and getattr(request, "ignore_result", False):
+        is_step = step_of(request) is not None
+        if state not in FINAL and getattr(request, "ignore_result", False) and not is_step:
             # A success of such a task stores nothing, so this state would stay for ever.
             return result
         row = self._row(task_id, result, state, traceback, request)
         from fw_core.results import statements
 
         if state in FINAL:
-            self._write(lambda connection: statements.store(connection, row))
+            is_told = is_step and state in FAILURES and not row.attempts  # by a step before it
+            store = statements.store_first if is_told else statements.store
+            self.write(lambda connection: store(connection, row))
             return result
         # STARTED and RETRY only inform: a store that is away must not stop an attempt for them.
         if self.is_away:
@@ -197,7 +228,7 @@ class ResultBackend(_Base):  # type: ignore[misc]
             self._row(request.id, value, SUCCESS, None, request, now)
             for request, value in successes
         ]
-        self._write(lambda connection: statements.store_all(connection, rows))
+        self.write(lambda connection: statements.store_all(connection, rows))
 
     def _row(
         self,
@@ -222,7 +253,7 @@ class ResultBackend(_Base):  # type: ignore[misc]
     def _forget(self, task_id: str) -> None:
         from fw_core.results import statements
 
-        self._write(lambda connection: statements.forget(connection, task_id))
+        self.write(lambda connection: statements.forget(connection, task_id))
 
     def _save_group(self, group_id: str, result: Any) -> Any:
         from fw_core.results import statements
@@ -232,15 +263,20 @@ class ResultBackend(_Base):  # type: ignore[misc]
             "members": self.encode(result.as_tuple()),
             "created_at": datetime.now(UTC),
         }
-        self._write(lambda connection: statements.store_group(connection, values))
+        self.write(lambda connection: statements.store_group(connection, values))
         return result
 
     def _delete_group(self, group_id: str) -> None:
         from fw_core.results import statements
 
-        self._write(lambda connection: statements.forget_group(connection, group_id))
+        self.write(lambda connection: statements.forget_group(connection, group_id))
 
-    def _write(self, work: Callable[[Connection], T]) -> T:
+    def write(self, work: Callable[[Connection], T]) -> T:
+        """Run ``work`` of one statement that changes something.
+
+        Raises:
+            ResultStoreError: the database did not take it within ``store_timeout`` seconds.
+        """
         self._ask_the_gate()
         with self._noting_absence():
             return self.database.statement(work, timeout=self.store_timeout)
@@ -274,13 +310,13 @@ class ResultBackend(_Base):  # type: ignore[misc]
             "started_at": datetime.now(UTC),
             "worker": getattr(request, "hostname", None),
         }
-        return self._read(lambda connection: starts.count(connection, row))
+        return self.read(lambda connection: starts.count(connection, row))
 
     def forget_start(self, message_id: str) -> None:
         """Take the last counted start of a message back."""
         from fw_core.results import starts
 
-        self._write(lambda connection: starts.take_back(connection, message_id))
+        self.write(lambda connection: starts.take_back(connection, message_id))
 
     # Joins (Celery's chords): see join.py
 
@@ -330,15 +366,20 @@ class ResultBackend(_Base):  # type: ignore[misc]
         from fw_core.results import statements
 
         ids = list(task_ids)
-        return self._read(lambda connection: statements.load(connection, ids))
+        return self.read(lambda connection: statements.load(connection, ids))
 
     def _restore_group(self, group_id: str) -> dict[str, Any] | None:
         from fw_core.results import statements
 
-        members = self._read(lambda connection: statements.load_group(connection, group_id))
+        members = self.read(lambda connection: statements.load_group(connection, group_id))
         return None if members is None else {"result": result_from_tuple(members, self.app)}
 
-    def _read(self, work: Callable[[Connection], T]) -> T:
+    def read(self, work: Callable[[Connection], T]) -> T:
+        """Run ``work`` of one statement that changes nothing that matters.
+
+        Raises:
+            ResultStoreError: the database did not answer within ``read_timeout`` seconds.
+        """
         self._ask_the_gate()
         with self._noting_absence():
             return self.database.statement(work, timeout=self.read_timeout)

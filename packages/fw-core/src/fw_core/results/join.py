@@ -26,6 +26,7 @@ from kombu.exceptions import OperationalError
 
 from fw_core.attempt.failure import TaskError, describe
 from fw_core.errors import JoinFailed, JoinSizeUnknown, NeverSent, ResultStoreError, SendError
+from fw_core.headers import STEP
 from fw_core.results.never_sent import whom_to_tell
 from fw_core.results.rows import FAILURES, decode
 
@@ -139,7 +140,9 @@ def _never_sent(
 def _fail(backend: ResultBackend, waiting: dict[str, Any], error: Exception) -> None:
     """Fail what waits, and with it the steps after it and the join that it is a member of."""
     callback = maybe_signature(dict(waiting), app=backend.app)
-    if callback["options"].get("chain") or callback["options"].get("chord"):
+    options = callback["options"]
+    is_step = STEP in (options.get("headers") or {})
+    if is_step or options.get("chain") or options.get("chord"):
         for context in whom_to_tell(backend.app, callback):
             backend.mark_as_failure(context.id, error, None, context)
         return

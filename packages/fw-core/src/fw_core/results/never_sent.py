@@ -13,6 +13,8 @@ from celery.app.task import Context
 from celery.canvas import _chain, chord, group, maybe_signature
 from celery.utils.functional import maybe_list
 
+from fw_core.headers import STEP
+
 
 def whom_to_tell(
     app: Any, signature: Any, options: Mapping[str, Any] | None = None, *, unsent: str = ""
@@ -63,11 +65,17 @@ def _contexts(signature: Any, given: dict[str, Any]) -> Iterator[Any]:
                 "chord": options.get("chord"),
                 "chain": options.get("chain"),
                 "errbacks": errbacks,
-                "headers": {},
+                "headers": _own_step(options),
                 "delivery_info": {},
                 "called_directly": False,
             }
         )
+
+
+def _own_step(options: Mapping[str, Any]) -> dict[str, Any]:
+    """Its place in a workflow: all of its headers that matters to one that is not run."""
+    headers = options.get("headers") or {}
+    return {STEP: headers[STEP]} if STEP in headers else {}
 
 
 def _tasks(signature: Any) -> list[Any]:

@@ -10,7 +10,7 @@ from typing import Any
 from kombu.utils.json import object_hook
 
 from fw_core.attempt.failure import AttemptFailed, TaskError, describe
-from fw_core.headers import LATERS
+from fw_core.headers import LATERS, STEP
 
 SUCCESS = "SUCCESS"
 FAILURES = frozenset({"FAILURE", "REVOKED"})
@@ -38,6 +38,7 @@ class ResultRow:
     root_id: str | None = None
     group_id: str | None = None
     worker: str | None = None
+    step: str | None = None
 
     def values(self) -> dict[str, Any]:
         """The row as a statement takes it."""
@@ -95,7 +96,14 @@ def row_of(
         root_id=_name(getattr(request, "root_id", None)),
         group_id=_name(getattr(request, "group", None)),
         worker=_name(getattr(request, "hostname", None)),
+        step=step_of(request),
     )
+
+
+def step_of(request: Any) -> str | None:
+    """The place of a message in its workflow's plan; None: it is part of none."""
+    headers = getattr(request, "headers", None)
+    return _name(headers.get(STEP)) if isinstance(headers, dict) else None
 
 
 def meta_of(row: ResultRow | None, task_id: str) -> dict[str, Any]:

@@ -14,6 +14,7 @@ from typing import Any
 from sqlalchemy import (
     ColumnElement,
     Connection,
+    and_,
     bindparam,
     case,
     cast,
@@ -26,7 +27,7 @@ from sqlalchemy import (
 from sqlalchemy.dialects import postgresql, sqlite
 
 from fw_core.database.tables import groups, results
-from fw_core.results.rows import FAILURES, SUCCESS, ResultRow, decode
+from fw_core.results.rows import FAILURES, FINAL, SUCCESS, ResultRow, decode
 
 _LOAD_ONE = select(results).where(results.c.task_id == bindparam("id"))
 
@@ -34,6 +35,11 @@ _LOAD_ONE = select(results).where(results.c.task_id == bindparam("id"))
 def store(connection: Connection, row: ResultRow) -> None:
     """Store one state of one task."""
     connection.execute(_upsert_result(connection.dialect.name), row.values())
+
+
+def store_first(connection: Connection, row: ResultRow) -> None:
+    """Store the end of one task, unless an end of it is stored."""
+    connection.execute(_upsert_first(connection.dialect.name), row.values())
 
 
 def store_all(connection: Connection, rows: Iterable[ResultRow]) -> None:
@@ -92,6 +98,13 @@ def _upsert_result(dialect: str) -> Any:
     return _replacing(insert_for(dialect)(results))
 
 
+@cache
+def _upsert_first(dialect: str) -> Any:
+    insert = insert_for(dialect)(results)
+    no_end = and_(*(results.c.state != literal_column(repr(name)) for name in sorted(FINAL)))
+    return _replacing(insert, only_if=no_end)
+
+
 def _by_columns(rows: list[dict[str, Any]]) -> tuple[Any, dict[str, Any]]:
     """The statement for some rows and its values: what all rows have in common is said once.
 
@@ -121,8 +134,8 @@ def _upsert_columns(arrays: tuple[str, ...], shared: tuple[str, ...]) -> Any:
     return _replacing(insert.from_select([*arrays, *shared], select(*values)))
 
 
-def _replacing(insert: Any) -> Any:
-    """``insert``, where a row that is there gives way to one that outranks it."""
+def _replacing(insert: Any, *, only_if: Any = None) -> Any:
+    """``insert``, where a row that is there gives way to one that outranks it, or as is said."""
     new = insert.excluded
     old = results.c
     replaced = {
@@ -140,13 +153,21 @@ def _replacing(insert: Any) -> Any:
     # A failure that is reported without its message must not wipe out what is known.
     kept = {
         name: func.coalesce(new[name], old[name])
-        for name in ("task_name", "started_at", "parent_id", "root_id", "group_id", "worker")
+        for name in (
+            "task_name",
+            "started_at",
+            "parent_id",
+            "root_id",
+            "group_id",
+            "worker",
+            "step",
+        )
     }
     attempts = case((new.attempts == literal_column("0"), old.attempts), else_=new.attempts)
     return insert.on_conflict_do_update(
         index_elements=[old.task_id],
         set_={**replaced, **kept, "attempts": attempts},
-        where=_rank(new.state) >= _rank(old.state),
+        where=_rank(new.state) >= _rank(old.state) if only_if is None else only_if,
     )
 
 

@@ -81,8 +81,8 @@ def links_of(plan: Plan, tasks: Mapping[str, TaskHandle[..., Any]]) -> list[Link
     return _landed(_links(plan, "", tasks))
 
 
-def start(links: list[Link], data: Any, workflow_id: str) -> tuple[list[Sending], str]:
-    """What is sent first, and the id of the call whose result is the workflow's.
+def start(links: list[Link], data: Any, workflow_id: str) -> list[Sending]:
+    """What is sent first. The last call has the workflow's own id: its result is the whole's.
 
     Args:
         links: Those of the plan.
@@ -90,7 +90,8 @@ def start(links: list[Link], data: Any, workflow_id: str) -> tuple[list[Sending]
         workflow_id: Everything's id follows from it.
     """
     own = placed(links, "", workflow_id)
-    return begin(own, data), own[-1]["options"]["task_id"]
+    own[-1]["options"]["task_id"] = workflow_id
+    return begin(own, data)
 
 
 def begin(links: list[Link], value: Any) -> list[Sending]:

@@ -13,6 +13,9 @@ from fw_core.declare.registry import TASK_REGISTRY
 from fw_core.declare.spec import TaskSpec
 from fw_core.workflow.links import GO_ON, REFUSE
 
+PREFIX = "fw."
+"""With this the names of the framework's own steps begin."""
+
 
 def go_on(value: Any) -> Any:
     """Return what a part of a workflow came to, for whatever follows."""

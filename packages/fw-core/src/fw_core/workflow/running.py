@@ -3,44 +3,82 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from contextlib import suppress
 from typing import TYPE_CHECKING, Any
 
 from fw_core.call.ids import new_id
 from fw_core.declare.registry import TASK_REGISTRY
+from fw_core.errors import NotSent, ResultStoreError
 from fw_core.headers import CHECK
-from fw_core.workflow import own
+from fw_core.results.waiting import REAL_CLOCK
+from fw_core.workflow import history, own
 from fw_core.workflow.checking import check_plan, last_steps
 from fw_core.workflow.links import GO_ON, Sending, links_of, start
 from fw_core.workflow.plan import Plan
+from fw_core.workflow.result import WorkflowResult
 
 if TYPE_CHECKING:
     from fw_core.broker.app import App
-    from fw_core.results.handle import TaskResult
 
 own.register()
 
 
-def run_plan(plan: Plan, data: Any) -> TaskResult[Any]:
-    """Check a plan as a whole and start it.
+def run_plan(plan: Plan, data: Any, *, workflow_id: str | None = None) -> WorkflowResult:
+    """Check a plan as a whole, note the workflow in the database, and start it.
 
     Args:
         plan: The plan.
         data: What its first step gets.
+        workflow_id: Its id, if whoever starts it has one: of that there is one workflow, however
+            often it is started.
 
     Returns:
         The result of the whole.
 
     Raises:
         PlanError: it has mistakes; nothing was sent.
+        ResultStoreError: it could not be noted; nothing was sent.
         NotSent, MaybeSent: its first steps are not known to be queued.
     """
     from fw_core.client import current_app
 
     app = current_app()
     check_plan(plan, data, tasks=TASK_REGISTRY, queues=app.queues)
-    sendings, last_id = start(links_of(plan, TASK_REGISTRY), data, new_id())
-    send_all(app, sendings)
-    return _result(app, plan, last_id)
+    return start_workflow(app, plan, data, workflow_id)
+
+
+def start_workflow(
+    app: App, plan: Plan, data: Any, workflow_id: str | None = None
+) -> WorkflowResult:
+    """Note and start a plan that has been checked; see :func:`run_plan`."""
+    own_id = workflow_id or new_id()
+    is_new = history.note(app, own_id, plan, data)
+    if is_new or not history.was_sent(app, own_id):
+        try:
+            send_first(app, own_id, plan, data, check=not is_new)
+        except NotSent as error:
+            if is_new and not error.confirmed and not error.in_doubt:
+                history.forget(app, own_id)
+            raise
+        with suppress(ResultStoreError):  # it is on its way; at worst somebody sends it again
+            history.mark_sent(app, own_id)
+    return result_of(app, own_id, plan)
+
+
+def send_first(app: App, workflow_id: str, plan: Plan, data: Any, *, check: bool) -> None:
+    """Send the first steps of a workflow.
+
+    Args:
+        app: The app.
+        workflow_id: Its id.
+        plan: Its plan.
+        data: What they get.
+        check: Whether they may have been sent before.
+
+    Raises:
+        NotSent, MaybeSent: not all are known to be queued.
+    """
+    send_all(app, start(links_of(plan, TASK_REGISTRY), data, workflow_id), check=check)
 
 
 def send_all(
@@ -84,9 +122,15 @@ def _send(
     signature.apply_async((sending.value,), **options)
 
 
-def _result(app: App, plan: Plan, last_id: str) -> TaskResult[Any]:
-    from fw_core.call.send import result_in
-
+def result_of(app: App, workflow_id: str, plan: Plan) -> WorkflowResult:
+    """The result of a workflow of this plan."""
     last = [step for _, step in last_steps(plan)]
     name = last[0].task if len(last) == 1 else GO_ON
-    return result_in(app, TASK_REGISTRY[name], last_id)
+    task = TASK_REGISTRY[name]
+    return WorkflowResult(
+        workflow_id,
+        task_name=name,
+        app=app,
+        decode=task.arguments.read_result,
+        clock=app.result_clock or REAL_CLOCK,
+    )

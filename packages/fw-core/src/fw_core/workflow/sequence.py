@@ -11,10 +11,10 @@ from fw_core.errors import CallError, WorkflowError
 from fw_core.workflow.plan import PLANS, Written, plan_of
 
 if TYPE_CHECKING:
-    from fw_core.results.handle import TaskResult
+    from fw_core.workflow.result import WorkflowResult
 
 
-def execute_dynamic_workflow(task_list: Sequence[str] | Written, data: Any) -> TaskResult[Any]:
+def execute_dynamic_workflow(task_list: Sequence[str] | Written, data: Any) -> WorkflowResult:
     """Run tasks one after the other: the first gets ``data``, each next one the result before it.
 
     >>> # execute_dynamic_workflow(["task1", "task2"], "Sample Data").get()
@@ -28,7 +28,7 @@ def execute_dynamic_workflow(task_list: Sequence[str] | Written, data: Any) -> T
         data: What the first task gets as its argument.
 
     Returns:
-        The result of the last task.
+        The result of the last task, which knows the state of the whole as well.
 
     Raises:
         UnknownTaskError: a name is no task's; it comes with the nearest names.
@@ -36,16 +36,15 @@ def execute_dynamic_workflow(task_list: Sequence[str] | Written, data: Any) -> T
         CallError: ``data`` does not fit the first task, or a later task does not take exactly one
             argument.
         PlanError: a plan that is more than a list of names has mistakes; all are named.
+        ResultStoreError: it could not be noted in the database; nothing was sent.
         NotSent, MaybeSent: the first step is not known to be queued.
     """
     if _is_more(task_list):
         from fw_core.workflow.running import run_plan
 
         return run_plan(plan_of(task_list), data)
-    from celery import chain
-
-    from fw_core.call.send import result_in, signature
     from fw_core.client import current_app
+    from fw_core.workflow.running import start_workflow
 
     tasks = steps_of(cast("Sequence[str]", task_list))
     first, *rest = tasks
@@ -53,11 +52,9 @@ def execute_dynamic_workflow(task_list: Sequence[str] | Written, data: Any) -> T
     for number, task in enumerate(rest, start=2):
         _check_takes_one(task, number)
     app = current_app()
-    signatures = [signature(first, checked.args, {}, immutable=False)]
-    signatures += [signature(task, (), {}, immutable=False) for task in rest]
-    last = tasks[-1]
-    sent = chain(*signatures, app=app).apply_async()
-    return result_in(app, last, sent.id)
+    for task in tasks:
+        app.check_queue(task.spec.queue, user=f"Task {task.spec.name!r}")
+    return start_workflow(app, plan_of([task.spec.name for task in tasks]), checked.args[0])
 
 
 def _is_more(written: Any) -> bool:
