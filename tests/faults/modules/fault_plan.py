@@ -6,7 +6,7 @@ import random
 from dataclasses import dataclass
 from typing import Literal
 
-Kind = Literal["plain", "fails", "delayed", "chain"]
+Kind = Literal["plain", "fails", "delayed", "workflow"]
 
 
 @dataclass(frozen=True)
@@ -15,8 +15,8 @@ class Planned:
 
     Attributes:
         number: Identifies it in every table and file of the suite.
-        kind: 70 % plain; 15 % fail on their first attempt; 10 % are delayed; 5 % are a chain of
-            two steps.
+        kind: 70 % plain; 15 % fail on their first attempt; 10 % are delayed; 5 % are a workflow
+            of a step, two side by side, and one that joins them.
         delay: Seconds before a delayed one may start.
     """
 
@@ -39,4 +39,4 @@ def plan(seed: int, number: int) -> Planned:
         return Planned(number, "fails")
     if share < 0.95:
         return Planned(number, "delayed", delay=chance.randint(1, 3))
-    return Planned(number, "chain")
+    return Planned(number, "workflow")

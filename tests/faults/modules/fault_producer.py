@@ -17,8 +17,9 @@ from pathlib import Path
 from fault_plan import Planned, plan
 from fault_tasks import work
 
-from fw_core import MaybeSent, NotSent, execute_dynamic_workflow
+from fw_core import MaybeSent, NotSent, ResultStoreError, execute_dynamic_workflow
 
+WORKFLOW = ["faults.first", {"parallel": ["faults.left", "faults.right"]}, "faults.last"]
 GIVE_UP_SECONDS = 90.0
 ROUND = 50
 
@@ -40,8 +41,8 @@ class Record:
 
 def send(call: Planned) -> str:
     """Send one call; returns the id under which its result is kept."""
-    if call.kind == "chain":
-        return execute_dynamic_workflow(["faults.first", "faults.second"], call.number).id
+    if call.kind == "workflow":
+        return execute_dynamic_workflow(WORKFLOW, call.number, id=f"workflow-{call.number}").id
     if call.kind == "delayed":
         return work.options(delay=call.delay).delay(call.number, False).id
     return work.delay(call.number, call.kind == "fails").id
@@ -54,7 +55,7 @@ def send_until_confirmed(call: Planned) -> tuple[int, int, str]:
     while True:
         try:
             return call.number, times, send(call)
-        except (NotSent, MaybeSent) as error:
+        except (NotSent, MaybeSent, ResultStoreError) as error:
             times += isinstance(error, MaybeSent)
             if time.monotonic() > end:
                 raise
@@ -62,8 +63,10 @@ def send_until_confirmed(call: Planned) -> tuple[int, int, str]:
 
 def send_round(calls: list[Planned]) -> list[tuple[int, int, str]]:
     """Send them with one ``delay_many`` for each delay."""
-    sent = [(call.number, 1, send(call)) for call in calls if call.kind == "chain"]
-    others = sorted((call for call in calls if call.kind != "chain"), key=lambda call: call.delay)
+    sent = [(call.number, 1, send(call)) for call in calls if call.kind == "workflow"]
+    others = sorted(
+        (call for call in calls if call.kind != "workflow"), key=lambda call: call.delay
+    )
     for delay, group in groupby(others, key=lambda call: call.delay):
         alike = list(group)
         sender = work.options(delay=delay) if delay else work

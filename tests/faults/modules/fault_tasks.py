@@ -37,16 +37,33 @@ def work(number: int, fails_first: bool) -> int:
 @register_task("faults.first")
 @task_framework(retries=40, backoff=[1], timeout=60)
 def first(number: int) -> int:
-    """The first step of a chain."""
+    """The first step of a workflow."""
     _run(number, step=1, is_final=False)
     return number
 
 
-@register_task("faults.second")
+@register_task("faults.left")
 @task_framework(retries=40, backoff=[1], timeout=60)
-def second(number: int) -> int:
-    """The second step, which completes the call."""
-    _run(number, step=2, is_final=True)
+def left(number: int) -> int:
+    """One of two that run side by side."""
+    _run(number, step=2, is_final=False)
+    return number
+
+
+@register_task("faults.right")
+@task_framework(retries=40, backoff=[1], timeout=60)
+def right(number: int) -> int:
+    """The other one."""
+    _run(number, step=3, is_final=False)
+    return number
+
+
+@register_task("faults.last")
+@task_framework(retries=40, backoff=[1], timeout=60)
+def last(numbers: list[int]) -> int:
+    """What joins the two, and completes the call."""
+    [number] = set(numbers)
+    _run(number, step=4, is_final=True)
     return number
 
 

@@ -9,6 +9,7 @@ from fw_core import (
     NotSent,
     ResultStoreError,
     TaskFailed,
+    WorkflowError,
     execute_dynamic_workflow,
     register_task,
     task_framework,
@@ -190,6 +191,13 @@ def test_the_same_id_twice_is_one_workflow(fw_broker, bad):
     fw_broker.drain()
     assert [each.task for each in fw_broker.ran].count("words") == 1
     assert first.get(timeout=0) == 3
+
+
+@pytest.mark.parametrize("id", ["", "x" * 201, "a\nb", 7])
+def test_an_id_that_is_none_is_refused(fw_broker, bad, id):
+    with pytest.raises(WorkflowError, match="A workflow's id is a text of 1 to 200 characters"):
+        execute_dynamic_workflow(["words"], "a", id=id)
+    assert fw_broker.sent == []
 
 
 def test_a_workflow_that_is_not_sent_is_forgotten(fw_broker, bad, monkeypatch):

@@ -7,8 +7,9 @@ from contextlib import suppress
 from typing import TYPE_CHECKING, Any
 
 from fw_core.call.ids import new_id
+from fw_core.call.plain import show
 from fw_core.declare.registry import TASK_REGISTRY
-from fw_core.errors import NotSent, ResultStoreError
+from fw_core.errors import NotSent, ResultStoreError, WorkflowError
 from fw_core.headers import CHECK
 from fw_core.results.waiting import REAL_CLOCK
 from fw_core.workflow import history, own
@@ -37,6 +38,7 @@ def run_plan(plan: Plan, data: Any, *, workflow_id: str | None = None) -> Workfl
 
     Raises:
         PlanError: it has mistakes; nothing was sent.
+        WorkflowError: its id is none.
         ResultStoreError: it could not be noted; nothing was sent.
         NotSent, MaybeSent: its first steps are not known to be queued.
     """
@@ -51,7 +53,7 @@ def start_workflow(
     app: App, plan: Plan, data: Any, workflow_id: str | None = None
 ) -> WorkflowResult:
     """Note and start a plan that has been checked; see :func:`run_plan`."""
-    own_id = workflow_id or new_id()
+    own_id = new_id() if workflow_id is None else _checked_id(workflow_id)
     is_new = history.note(app, own_id, plan, data)
     if is_new or not history.was_sent(app, own_id):
         try:
@@ -63,6 +65,21 @@ def start_workflow(
         with suppress(ResultStoreError):  # it is on its way; at worst somebody sends it again
             history.mark_sent(app, own_id)
     return result_of(app, own_id, plan)
+
+
+MOST_IN_ID = 200
+"""Characters of a workflow's id; the ids of its steps follow from it."""
+
+
+def _checked_id(workflow_id: Any) -> str:
+    is_text = isinstance(workflow_id, str) and 0 < len(workflow_id) <= MOST_IN_ID
+    if is_text and workflow_id.isprintable():
+        return str(workflow_id)
+    raise WorkflowError(
+        f"A workflow's id is a text of 1 to {MOST_IN_ID} characters, got {show(workflow_id)}.",
+        "Its state and its result are kept and found under it.",
+        'execute_dynamic_workflow(["task1", "task2"], data, id="order-17")',
+    )
 
 
 def send_first(app: App, workflow_id: str, plan: Plan, data: Any, *, check: bool) -> None:

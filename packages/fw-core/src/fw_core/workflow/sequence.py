@@ -14,7 +14,12 @@ if TYPE_CHECKING:
     from fw_core.workflow.result import WorkflowResult
 
 
-def execute_dynamic_workflow(task_list: Sequence[str] | Written, data: Any) -> WorkflowResult:
+def execute_dynamic_workflow(
+    task_list: Sequence[str] | Written,
+    data: Any,
+    *,
+    id: str | None = None,
+) -> WorkflowResult:
     """Run tasks one after the other: the first gets ``data``, each next one the result before it.
 
     >>> # execute_dynamic_workflow(["task1", "task2"], "Sample Data").get()
@@ -26,13 +31,15 @@ def execute_dynamic_workflow(task_list: Sequence[str] | Written, data: Any) -> W
         task_list: The names of the tasks, in order; or a plan with steps side by side, for each
             item of a list, or chosen by a result: see :mod:`fw_core.workflow.plan`.
         data: What the first task gets as its argument.
+        id: The workflow's id, such as ``f"order-{number}"``: started twice under one id it runs
+            once, and both get the same result. A new one, if not given.
 
     Returns:
         The result of the last task, which knows the state of the whole as well.
 
     Raises:
         UnknownTaskError: a name is no task's; it comes with the nearest names.
-        WorkflowError: there is no step.
+        WorkflowError: there is no step, or the id is none.
         CallError: ``data`` does not fit the first task, or a later task does not take exactly one
             argument.
         PlanError: a plan that is more than a list of names has mistakes; all are named.
@@ -42,7 +49,7 @@ def execute_dynamic_workflow(task_list: Sequence[str] | Written, data: Any) -> W
     if _is_more(task_list):
         from fw_core.workflow.running import run_plan
 
-        return run_plan(plan_of(task_list), data)
+        return run_plan(plan_of(task_list), data, workflow_id=id)
     from fw_core.client import current_app
     from fw_core.workflow.running import start_workflow
 
@@ -54,7 +61,7 @@ def execute_dynamic_workflow(task_list: Sequence[str] | Written, data: Any) -> W
     app = current_app()
     for task in tasks:
         app.check_queue(task.spec.queue, user=f"Task {task.spec.name!r}")
-    return start_workflow(app, plan_of([task.spec.name for task in tasks]), checked.args[0])
+    return start_workflow(app, plan_of([task.spec.name for task in tasks]), checked.args[0], id)
 
 
 def _is_more(written: Any) -> bool:
