@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from typing import Any
 
 import pytest
 
@@ -41,6 +42,14 @@ def waits(number: int) -> int:
         time.sleep(0.01)
     return number
 
+@register_task("picky")
+@task_framework(retries=0)
+def picky(number: int) -> int:
+    note(f"picky {number}")
+    if number == 2 and not Path("mended").exists():
+        raise ValueError("2 is bad")
+    return number
+
 @register_task("total")
 def total(numbers: list[int]) -> int:
     note("total")
@@ -53,6 +62,7 @@ def grow(total: int, by: int) -> int:
 PLAN = ["numbers", {"each": "square"}, "total",
         {"if": {"greater_than": 10}, "then": [{"task": "grow", "args": {"by": 1}}, "wobbly"]}]
 SLOW = ["numbers", {"each": "waits"}, "total"]
+BROKEN = ["numbers", {"each": "picky"}, "total"]
 
 def start(plan, data):
     print(execute_dynamic_workflow(plan, data).id)
@@ -106,3 +116,49 @@ def test_a_worker_that_is_killed_in_a_join_leaves_it_to_the_next_one(place):
     assert {line for line in runs(place) if line.startswith("waits")} == {
         f"waits {number}" for number in range(6)
     }
+
+
+def workflow(place, *arguments: str) -> Any:
+    """What ``fw workflow`` says, read as JSON."""
+    return json.loads(place.run("workflow", *arguments, "--json").stdout)
+
+
+def test_a_failed_workflow_is_continued_by_hand(place, wait_until):
+    """Its failed step is named at once, while another one of the join runs; the rest is kept."""
+    call = start(place, "BROKEN", 4)
+    worker = place.start("worker", "--concurrency", "2").ready()
+    worker.wait_for("given up")
+    wait_until(lambda: workflow(place, "show", call)["state"] == "failed", "it fails")
+    shown = workflow(place, "show", call)
+    assert shown["failed_step"] == "steps[1].each[2]"
+    assert shown["error"]["message"] == "2 is bad"
+    (place.path / "mended").touch()
+    letters = lambda: json.loads(place.run("dead", "list", "--json").stdout)["letters"]  # noqa: E731
+    wait_until(lambda: bool(letters()), "its dead letter is collected")
+    assert workflow(place, "retry", call)["again"] == ["steps[1].each[2]"]
+    assert outcome(place, call) == 6
+    states = {step["path"]: step["state"] for step in workflow(place, "show", call)["steps"]}
+    assert set(states.values()) == {"succeeded"}
+    assert sorted(runs(place)) == sorted(
+        ["numbers", "total", *(f"picky {n}" for n in (0, 1, 2, 2, 3))]
+    )
+
+
+def test_a_cancelled_workflow_begins_nothing_more(place, wait_until):
+    call = start(place, "SLOW", 4)
+    worker = place.start("worker", "--concurrency", "1").ready()
+    worker.wait_for("0 has begun")
+    assert workflow(place, "cancel", call) == {"id": call, "cancelled": True}
+    (place.path / "go").touch()
+    done = {"succeeded", "cancelled"}
+    wait_until(
+        lambda: (
+            len(steps := workflow(place, "show", call)["steps"]) == 5
+            and {step["state"] for step in steps} == done
+        ),
+        "all of its steps have ended",
+    )
+    assert workflow(place, "show", call)["state"] == "cancelled"
+    assert runs(place) == ["numbers", "waits 0"]
+    [listed] = workflow(place, "list", "--state", "cancelled")
+    assert listed["id"] == call
