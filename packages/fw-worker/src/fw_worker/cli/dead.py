@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from fw_worker.cli import options
+from fw_worker.cli.in_order import InOrder
 from fw_worker.cli.printing import print_facts, print_json, print_table
 
 if TYPE_CHECKING:
@@ -43,13 +44,7 @@ _all = click.option("--all", "is_all", is_flag=True, help="All that the filters 
 _yes = click.option("--yes", is_flag=True, help="Do it; without, only say what would be done.")
 
 
-class _InOrder(click.Group):
-    def list_commands(self, ctx: click.Context) -> list[str]:
-        """As they are met, not by the alphabet."""
-        return list(self.commands)
-
-
-@click.group("dead", cls=_InOrder)
+@click.group("dead", cls=InOrder)
 def command() -> None:
     """Look at calls that failed for good; send them again, or discard them."""
 
