@@ -10,6 +10,7 @@ from fw_core import (
     ResultStoreError,
     TaskFailed,
     WorkflowError,
+    after_commit,
     execute_dynamic_workflow,
     register_task,
     task_framework,
@@ -227,6 +228,21 @@ def test_one_that_was_noted_and_never_sent_is_started_by_retry(fw_broker, bad):
     assert retry(current_app(), "order-8") == []
     fw_broker.drain()
     assert history.state_of(current_app(), "order-8").state is State.SUCCEEDED
+
+
+@pytest.mark.parametrize("plan", [PLAN, ["words"], {"parallel": ["words", "words"]}])
+def test_a_workflow_that_waits_for_a_transaction_is_known_when_it_begins(fw_broker, bad, plan):
+    from sqlalchemy.orm import Session
+
+    for is_committed in (False, True):
+        session = Session()
+        with after_commit(session):
+            sent = execute_dynamic_workflow(plan, "a bb")
+        assert history.newest(current_app(), most=5) == []
+        session.commit() if is_committed else session.rollback()
+        fw_broker.drain()
+    assert [each.id for each in history.newest(current_app(), most=5)] == [sent.id]
+    assert (sent.status().state, sent.status().plan) == (State.SUCCEEDED, plan_of(plan))
 
 
 def test_nothing_is_sent_of_a_workflow_that_cannot_be_noted(fw_broker, bad, monkeypatch):

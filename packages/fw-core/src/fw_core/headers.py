@@ -28,5 +28,8 @@ UNSETTLED: Final = "fw-unsettled"
 STEP: Final = "fw-step"
 """The place in its workflow's plan: ``steps[2].parallel[0]``."""
 
+PLAN: Final = "fw-plan"
+"""The plan of a workflow that waited for a transaction: who runs its first step notes it."""
+
 RETRIES: Final = "fw-retries"
 """How often a step of a workflow is retried, instead of what its task says."""

@@ -10,6 +10,7 @@ from celery.exceptions import Ignore
 
 from fw_core.broker.app import App
 from fw_core.errors import ResultStoreError, WorkflowCancelled
+from fw_core.headers import PLAN
 from fw_core.results.rows import row_of, step_of
 
 _logger = logging.getLogger("fw.worker")
@@ -34,6 +35,22 @@ def begin_step(app: App, request: Any) -> None:
     raise Ignore
 
 
+def _note_held(app: App, request: Any) -> None:
+    """Note a workflow that waited for a transaction, when its first step begins."""
+    from fw_core.workflow import state_rows
+
+    text = (request.headers or {}).get(PLAN)
+    if not isinstance(text, str):
+        return
+    now, workflow_id = app.now(), request.root_id
+    app.backend.database.statement(
+        lambda connection: state_rows.add(
+            connection, workflow_id=workflow_id, plan=text, data="null", now=now
+        ),
+        timeout=0,
+    )
+
+
 def _may_begin(app: App, request: Any) -> bool:
     from fw_core.workflow import state_rows
 
@@ -50,6 +67,7 @@ def _may_begin(app: App, request: Any) -> bool:
         now=datetime.now(UTC),
     )
     try:
+        _note_held(app, request)
         return bool(
             backend.database.statement(
                 lambda connection: state_rows.begin_step(connection, row, request.root_id),

@@ -37,14 +37,19 @@ def note(app: App, workflow_id: str, plan: Plan, data: Any) -> bool:
     """
     from fw_core.workflow import state_rows
 
-    plan_text, data_text, now = _json(plan_to_data(plan)), app.backend.encode(data), app.now()
+    text, data_text, now = plan_text(plan), app.backend.encode(data), app.now()
     return bool(
         app.backend.write(
             lambda connection: state_rows.add(
-                connection, workflow_id=workflow_id, plan=plan_text, data=data_text, now=now
+                connection, workflow_id=workflow_id, plan=text, data=data_text, now=now
             )
         )
     )
+
+
+def plan_text(plan: Plan) -> str:
+    """A plan as it is kept: JSON."""
+    return _json(plan_to_data(plan))
 
 
 def mark_sent(app: App, workflow_id: str) -> None:

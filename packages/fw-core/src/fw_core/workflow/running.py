@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from contextlib import suppress
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
+from fw_core.broker.holding import holder
 from fw_core.call.ids import new_id
 from fw_core.call.plain import show
 from fw_core.declare.registry import TASK_REGISTRY
 from fw_core.errors import NotSent, ResultStoreError, WorkflowError
-from fw_core.headers import CHECK
+from fw_core.headers import CHECK, PLAN
 from fw_core.results.waiting import REAL_CLOCK
 from fw_core.workflow import history, own
 from fw_core.workflow.checking import check_plan, last_steps
@@ -52,8 +54,15 @@ def run_plan(plan: Plan, data: Any, *, workflow_id: str | None = None) -> Workfl
 def start_workflow(
     app: App, plan: Plan, data: Any, workflow_id: str | None = None
 ) -> WorkflowResult:
-    """Note and start a plan that has been checked; see :func:`run_plan`."""
+    """Note and start a plan that has been checked; see :func:`run_plan`.
+
+    One that waits for a transaction is noted when its first step runs.
+    """
     own_id = new_id() if workflow_id is None else _checked_id(workflow_id)
+    if holder() is not None:  # it may never be: who runs its first step notes it
+        if workflow_id is None or not history.was_sent(app, own_id):
+            send_first(app, own_id, plan, data, headers={PLAN: history.plan_text(plan)})
+        return result_of(app, own_id, plan)
     is_new = history.note(app, own_id, plan, data)
     if is_new or not history.was_sent(app, own_id):
         try:
@@ -82,7 +91,15 @@ def _checked_id(workflow_id: Any) -> str:
     )
 
 
-def send_first(app: App, workflow_id: str, plan: Plan, data: Any, *, check: bool) -> None:
+def send_first(
+    app: App,
+    workflow_id: str,
+    plan: Plan,
+    data: Any,
+    *,
+    check: bool = False,
+    headers: Mapping[str, Any] | None = None,
+) -> None:
     """Send the first steps of a workflow.
 
     Args:
@@ -91,11 +108,17 @@ def send_first(app: App, workflow_id: str, plan: Plan, data: Any, *, check: bool
         plan: Its plan.
         data: What they get.
         check: Whether they may have been sent before.
+        headers: More headers for the first of them.
 
     Raises:
         NotSent, MaybeSent: not all are known to be queued.
     """
-    send_all(app, start(links_of(plan, TASK_REGISTRY), data, workflow_id), check=check)
+    first, *others = start(links_of(plan, TASK_REGISTRY), data, workflow_id)
+    if headers:
+        options = first.link["options"]
+        own = {**options, "headers": {**options.get("headers", {}), **headers}}
+        first = replace(first, link={**first.link, "options": own})
+    send_all(app, [first, *others], check=check)
 
 
 def send_all(
