@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import datetime
 from enum import StrEnum
@@ -106,11 +105,3 @@ def in_order(path: str) -> list[tuple[bool, int, str]]:
     """
     parts = _PARTS.findall(path)
     return [(True, int(part), "") if part.isdigit() else (False, 0, part) for part in parts]
-
-
-def how_many(steps: Iterable[StepState]) -> dict[State, int]:
-    """How many steps are in each state; states of none are left out."""
-    counts: dict[State, int] = {}
-    for step in steps:
-        counts[step.state] = counts.get(step.state, 0) + 1
-    return counts

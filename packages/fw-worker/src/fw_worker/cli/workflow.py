@@ -118,7 +118,8 @@ def show(workflow_id: str, form: str | None, watch: bool, as_json: bool) -> None
     if as_json:
         print_json(everything(workflow))
     elif form is not None:
-        from fw_core.workflow.drawing import as_mermaid, as_svg
+        from fw_core.workflow.mermaid import as_mermaid
+        from fw_core.workflow.svg import as_svg
 
         click.echo(as_mermaid(workflow) if form == "mermaid" else as_svg(workflow))
     else:
