@@ -258,7 +258,8 @@ def faults(session: nox.Session) -> None:
 def benchmarks(session: nox.Session) -> None:
     """The goals of fw's speed, beside plain Celery and Dramatiq; writes the table in the docs.
 
-    It takes half an hour; ``-- --check`` takes one minute, and fails where a ratio is far off.
+    It takes three quarters of an hour; ``-- --check`` takes one minute, and fails where a ratio is
+    far off.
     """
     _sync(session)
     session.install("--quiet", "dramatiq[rabbitmq,redis]>=1.17", "matplotlib>=3.9")
@@ -268,6 +269,7 @@ def benchmarks(session: nox.Session) -> None:
     session.run("python", "benchmarks/goals.py", *(session.posargs or ["--write"]))
     if not session.posargs:
         session.run("python", "benchmarks/growth.py", "--write")
+        session.run("python", "benchmarks/workflows.py", "--write")
 
 
 @nox.session(python=NEWEST)

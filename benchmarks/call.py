@@ -22,7 +22,8 @@ from contextlib import ExitStack
 from pathlib import Path
 from typing import Any
 
-from execute import CONTENDERS, place, stage, working
+from execute import CONTENDERS
+from stage import place, stage, working
 
 from fw_testing.servers import find_servers
 
@@ -182,7 +183,10 @@ def _all(servers: Any, *, only_sending: bool) -> dict[str, dict[str, dict[str, f
 def wait(name: str, servers: Any, code: str, seconds: float) -> dict[str, float]:
     """Ask for results of a worker, one after the other."""
     contender = CONTENDERS[name]
-    with stage(servers, contender.env) as (directory, _, env), working(contender, env, directory):
+    with (
+        stage(servers, contender.env) as (directory, _, env),
+        working(contender.worker, env, directory),
+    ):
         return ask(code, env, COUNT=60, SECONDS=seconds)
 
 

@@ -19,15 +19,13 @@ from __future__ import annotations
 import argparse
 import json
 import os
-import signal
 import statistics
 import struct
 import subprocess
 import sys
-import tempfile
 import time
-from collections.abc import Callable, Iterable, Iterator, Mapping
-from contextlib import ExitStack, closing, contextmanager, suppress
+from collections.abc import Mapping
+from contextlib import ExitStack, closing
 from dataclasses import dataclass
 from importlib.util import find_spec
 from pathlib import Path
@@ -35,10 +33,9 @@ from typing import Any
 
 from psycopg2 import connect
 from psycopg2.errors import UndefinedTable
+from stage import FW, celery, stage, working
 
 from fw_testing.servers import find_servers
-
-HERE = Path(__file__).parent
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,30 +57,26 @@ class Contender:
     most: int = 1_000_000
 
 
-_CELERY = (sys.executable, "-m", "celery", "-A")
-_TUNED = ("--without-gossip", "--without-mingle", "--without-heartbeat", "--loglevel=WARNING")
-_FW = (sys.executable, "-m", "fw_worker.cli", "worker", "--concurrency", "2")
+_SKETCH = (sys.executable, "-m", "celery", "-A", "contenders.sketch_tasks")
 _DRAMATIQ = (
     *(sys.executable, "-m", "dramatiq", "contenders.dramatiq_tasks"),
     *("--processes", "2", "--threads", "1"),
 )
 _KEPT = ("BENCHMARK_RESULTS", "1")
 CONTENDERS = {
-    "fw": Contender("fw_tasks", _FW),
-    "fw+results": Contender("fw_tasks", _FW, "fw_results"),
-    "celery": Contender(
-        "celery_tasks", (*_CELERY, "contenders.celery_tasks", "worker", "-c2", *_TUNED)
-    ),
+    "fw": Contender("fw_tasks", FW),
+    "fw+results": Contender("fw_tasks", FW, "fw_results"),
+    "celery": Contender("celery_tasks", celery("celery_tasks")),
     "celery+results": Contender(
         "celery_tasks",
-        (*_CELERY, "contenders.celery_tasks", "worker", "-c2", *_TUNED),
+        celery("celery_tasks"),
         "celery_taskmeta",
         (_KEPT,),
         most=3_000,
     ),
     "sketch": Contender(
         "sketch_tasks",
-        (*_CELERY, "contenders.sketch_tasks", "worker", "-c2", "--loglevel=INFO"),
+        (*_SKETCH, "worker", "-c2", "--loglevel=INFO"),
         "celery_taskmeta",
         most=3_000,
     ),
@@ -170,48 +163,13 @@ def show(measured: dict[str, list[Measured]]) -> None:
         )
 
 
-@contextmanager
-def place(servers: Any) -> Iterator[dict[str, str]]:
-    """A vhost and a database of its own, as each process is told."""
-    from fw_testing.fresh import fresh_database, fresh_name, fresh_vhost, template_database
-    from fw_testing.management import Management
-
-    with ExitStack() as stack:
-        management = Management(servers.management_url, fresh_name())
-        broker = stack.enter_context(fresh_vhost(servers.broker_url, management))
-        template = stack.enter_context(template_database(servers.database_url))
-        database = stack.enter_context(fresh_database(servers.database_url, template))
-        yield {
-            "BENCHMARK_BROKER": broker,
-            "BENCHMARK_DATABASE": database,
-            "FW_BROKER_URL": broker,
-            "FW_DATABASE_URL": database,
-            "FW_MANAGEMENT_URL": servers.management_url or "",
-            "FW_TASK_MODULES": "contenders.fw_tasks",
-            "PYTHONPATH": str(HERE),
-        }
-
-
-@contextmanager
-def stage(
-    servers: Any, more: Iterable[tuple[str, str]] = ()
-) -> Iterator[tuple[Path, Path, dict[str, str]]]:
-    """A directory, an empty journal in it, and what the processes of one measurement are told."""
-    with place(servers) as told, tempfile.TemporaryDirectory() as name:
-        directory = Path(name)
-        journal = directory / "journal"
-        journal.touch()
-        own = {"FW_BENCHMARK_JOURNAL": str(journal), **dict(more)}
-        yield directory, journal, {**os.environ, **told, **own}
-
-
 def run(contender: Contender, servers: Any, tasks: int) -> Measured:
     """Give it a backlog, start its worker, wait for the last task and stop it."""
     with stage(servers, contender.env) as (directory, journal, env), ExitStack() as stack:
         send = f"send({tasks}, {bool(contender.table)})"
         code = f"from contenders.{contender.module} import send; {send}"
         subprocess.run([sys.executable, "-c", code], env=env, check=True)
-        worker = stack.enter_context(working(contender, env, directory))
+        worker = stack.enter_context(working(contender.worker, env, directory))
         worker.wait_until(lambda: journal.stat().st_size >= 8 * (tasks // 4))
         cpu, left = worker.cpu(), tasks - journal.stat().st_size // 8
         worker.wait_until(lambda: journal.stat().st_size >= 8 * tasks)
@@ -239,56 +197,6 @@ def stored(table: str, env: dict[str, str]) -> int:
         except UndefinedTable:
             return 0
         return int(cursor.fetchone()[0])
-
-
-@dataclass(frozen=True, slots=True)
-class Worker:
-    """A running worker and its processes."""
-
-    process: subprocess.Popen[bytes]
-    log: Path
-
-    def wait_until(self, condition: Callable[[], bool]) -> None:
-        """Wait; a worker that ends or takes too long ends the benchmark with its log."""
-        end = time.monotonic() + 180
-        while not condition():
-            if self.process.poll() is not None or time.monotonic() > end:
-                sys.exit(f"{self.process.args} did not run all:\n{self.log.read_text()[-3000:]}")
-            time.sleep(0.02)
-
-    def cpu(self) -> float:
-        """Seconds of CPU that its processes have used."""
-        ticks = 0
-        for stat in Path("/proc").glob("[0-9]*/stat"):
-            with suppress(OSError):
-                fields = stat.read_text().rpartition(")")[2].split()
-                if int(fields[2]) == self.process.pid:
-                    ticks += int(fields[11]) + int(fields[12])
-        return ticks / os.sysconf("SC_CLK_TCK")
-
-
-@contextmanager
-def working(contender: Contender, env: dict[str, str], directory: Path) -> Iterator[Worker]:
-    """Start the contender's worker; it is gone afterwards."""
-    log = directory / "log"
-    with log.open("wb") as output:
-        process = subprocess.Popen(
-            contender.worker,
-            cwd=directory,
-            env=env,
-            stdout=output,
-            stderr=subprocess.STDOUT,
-            start_new_session=True,
-        )
-    try:
-        yield Worker(process, log)
-    finally:
-        process.send_signal(signal.SIGTERM)
-        try:
-            process.wait(30)
-        finally:
-            with suppress(ProcessLookupError):
-                os.killpg(process.pid, signal.SIGKILL)
 
 
 if __name__ == "__main__":

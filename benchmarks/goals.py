@@ -13,79 +13,28 @@ machine that is busy halves no ratio, a mistake may.
 from __future__ import annotations
 
 import argparse
-import importlib.metadata
 import json
 import os
-import platform
-import re
 import statistics
 import subprocess
 import sys
 import tempfile
 from contextlib import ExitStack
-from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
 import call
 import execute
+from page import HEAD, PAGE, Goal, machine, write
 
 from fw_testing.management import Management
 from fw_testing.servers import find_servers
 
-PAGE = Path(__file__).parents[1] / "docs" / "reference" / "performance.md"
 REACHED = Path(__file__).with_name("reached.json")
 FAR_OFF = 2.0
 SHORT = {"fw": 20_000, "celery": 4_000}
 """Tasks of the short form: as many seconds of each, of which a start beside it is a small part."""
-
-
-@dataclass(frozen=True, slots=True)
-class Goal:
-    """One row of the table.
-
-    Attributes:
-        number: Its number.
-        measure: What is measured.
-        against: What it is compared with.
-        goal: What is wanted, as text.
-        wanted: The same, as a number; None: shown beside the goal above.
-        is_least: Whether it is the least; else it is the most.
-        values: One for each round; empty: not measured here.
-        unit: Of the values; empty: they are ratios.
-    """
-
-    number: str
-    measure: str
-    against: str
-    wanted: float | None
-    is_least: bool
-    values: list[float]
-    unit: str = ""
-
-    @property
-    def median(self) -> float:
-        """The median of the rounds."""
-        return statistics.median(self.values)
-
-    @property
-    def is_reached(self) -> bool:
-        """Whether the median is what is wanted."""
-        if self.wanted is None:
-            return True
-        return self.median >= self.wanted if self.is_least else self.median <= self.wanted
-
-    def row(self) -> str:
-        """The row, in Markdown."""
-        sign = "≥" if self.is_least else "≤"
-        goal = "" if self.wanted is None else f"{sign} {self.wanted:g}{self.unit}"
-        if not self.values:
-            return f"| {self.number} | {self.measure} | {self.against} | {goal} | | not measured |"
-        low, high = min(self.values), max(self.values)
-        found = f"{_short(self.median)}{self.unit} ({_short(low)} to {_short(high)})"
-        word = "" if self.wanted is None else "yes" if self.is_reached else "no"
-        return f"| {self.number} | {self.measure} | {self.against} | {goal} | {found} | {word} |"
 
 
 def main() -> None:
@@ -118,13 +67,9 @@ def main() -> None:
         )
         told = f"{machine(version)}; {rounds} rounds, {datetime.now(UTC):%d %B %Y}."
         rates = "\n".join((*RATES, *(_rate(name, found) for name, found in ran.items())))
-        write(f"{told}\n\n{table}\n\n{rates}")
+        write("goals", f"{told}\n\n{table}\n\n{rates}")
 
 
-HEAD = (
-    "| | measure | against | goal | reached | |",
-    "|---|---|---|---|---|---|",
-)
 RATES = ("| worker | tasks a second | µs of CPU a task |", "|---|--:|--:|")
 
 
@@ -264,40 +209,11 @@ def check(goals: list[Goal]) -> None:
     print("No ratio is far off.")
 
 
-def machine(rabbitmq: str) -> str:
-    """Where it was measured."""
-    names = ("celery", "kombu", "amqp", "dramatiq")
-    versions = []
-    for name in names:
-        try:
-            versions.append(f"{name} {importlib.metadata.version(name)}")
-        except importlib.metadata.PackageNotFoundError:
-            continue
-    python = platform.python_version()
-    model = re.search(r"model name\s*: (.*)", Path("/proc/cpuinfo").read_text())
-    cores = f"{os.cpu_count()} cores of {model[1] if model else platform.machine()}"
-    return (
-        f"{cores}, all on one machine; Python {python}, RabbitMQ {rabbitmq}, {', '.join(versions)}"
-    )
-
-
-def write(block: str) -> None:
-    """Put the tables into the page."""
-    text = PAGE.read_text()
-    begin, end = "<!-- goals -->", "<!-- end: goals -->"
-    before, _, rest = text.partition(begin)
-    PAGE.write_text(f"{before}{begin}\n\n{block}\n\n{end}{rest.partition(end)[2]}")
-
-
 def _rate(name: str, found: list[execute.Measured]) -> str:
     rates = sorted(one.per_second for one in found)
     cpu = statistics.median(one.cpu for one in found)
     spread = f"{rates[0]:,.0f} to {rates[-1]:,.0f}"
     return f"| {name} | {statistics.median(rates):,.0f} ({spread}) | {cpu:.0f} |"
-
-
-def _short(value: float) -> str:
-    return f"{value:.0f}" if value >= 100 else f"{value:.2g}" if value < 1 else f"{value:.1f}"
 
 
 if __name__ == "__main__":

@@ -18,14 +18,13 @@ import time
 from collections.abc import Callable
 from contextlib import ExitStack
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 
-from execute import Contender, stage, working
+from page import PAGE, write
+from stage import stage, working
 
 from fw_testing.servers import find_servers
 
-PAGE = Path(__file__).parents[1] / "docs" / "reference" / "performance.md"
 _WORKER = (sys.executable, "-m", "fw_worker.cli", "worker", "--concurrency")
 
 Point = tuple[float, float]
@@ -67,8 +66,7 @@ def drained(
             env=told,
             check=True,
         )
-        contender = Contender(module.partition(".")[2], (*_WORKER, str(processes)))
-        worker = stack.enter_context(working(contender, told, directory))
+        worker = stack.enter_context(working((*_WORKER, str(processes)), told, directory))
         worker.wait_until(lambda: journal.stat().st_size >= 8 * count)
         moments = sorted(moment for (moment,) in struct.iter_unpack("d", journal.read_bytes()))
         return (count - 1) / (moments[-1] - moments[0])
@@ -151,16 +149,9 @@ def main() -> None:
     table = "\n".join(lines)
     print(table)
     if given.write:
-        write(table, given.rounds)
+        told = f"{given.rounds} rounds, {time.strftime('%d %B %Y')}."
+        write("growth", f"{told}\n\n{table}")
         plot(chosen, found)
-
-
-def write(table: str, rounds: int) -> None:
-    """Put the table into the page."""
-    begin, end = "<!-- growth -->", "<!-- end: growth -->"
-    before, _, rest = PAGE.read_text().partition(begin)
-    told = f"{rounds} rounds, {time.strftime('%d %B %Y')}."
-    PAGE.write_text(f"{before}{begin}\n\n{told}\n\n{table}\n\n{end}{rest.partition(end)[2]}")
 
 
 def plot(chosen: list[Growth], found: dict[str, dict[float, list[float]]]) -> None:

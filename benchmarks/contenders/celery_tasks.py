@@ -30,14 +30,14 @@ if "BENCHMARK_RESULTS" in os.environ:
     )
 
 
-@app.task
+@app.task  # type: ignore[untyped-decorator]  # Celery has no types
 def echo(text: str) -> str:
     """Do nothing and return a text."""
     note()
     return text
 
 
-@app.task
+@app.task  # type: ignore[untyped-decorator]  # Celery has no types
 def takes(seconds: float) -> float:
     """Take so long, and return it."""
     time.sleep(seconds)
