@@ -31,7 +31,7 @@ from fw_worker.earlier import MOST_STARTS, NOTHING, is_redelivered, look_up, may
 from fw_worker.ended import Ended, tell
 from fw_worker.insist import patience
 from fw_worker.settle import Settling, needs_result
-from fw_worker.steps import begin_step
+from fw_worker.steps import begin_step, end_step
 from fw_worker.time_limit import Killed, limit_time
 from fw_worker.told import let_attempts_end
 
@@ -138,6 +138,7 @@ def make_attempt(
             )
         )
         seconds = time.monotonic() - started
+        end_step(request)
         tell(Ended(spec, request.id, tries, outcome, seconds, is_again))
     settling = Settling(task, request, tries, until=patience(task, began), may_have_run=may_repeat)
     return Made(outcome, settling, earlier.has_succeeded)

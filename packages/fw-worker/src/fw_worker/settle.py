@@ -34,6 +34,7 @@ from fw_core.broker.task import FrameworkTask
 from fw_core.errors import ResultStoreError, SendError
 from fw_core.headers import LATERS, REPLAYED, STEP, TRIES
 from fw_core.results.backend import mark_settled
+from fw_core.results.rows import BEGAN
 from fw_worker.dead_letters.bury import bury
 from fw_worker.dead_letters.death import (
     Death,
@@ -102,6 +103,8 @@ class Settling:
         """
         if request is not None and request is not self._request:
             request.children.extend(self._request.children)
+            if hasattr(self._request, BEGAN):
+                setattr(request, BEGAN, getattr(self._request, BEGAN))
             self._request = request
         if isinstance(outcome, Succeeded) and not needs_result(self._task, self._request):
             mark_settled(self._request)

@@ -18,6 +18,7 @@ import logging
 from collections.abc import Sequence
 from contextlib import suppress
 from datetime import UTC, datetime
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from celery.canvas import maybe_signature
@@ -28,7 +29,7 @@ from fw_core.attempt.failure import TaskError, describe
 from fw_core.errors import JoinFailed, JoinSizeUnknown, NeverSent, ResultStoreError, SendError
 from fw_core.headers import STEP
 from fw_core.results.never_sent import whom_to_tell
-from fw_core.results.rows import FAILURES, decode
+from fw_core.results.rows import FAILURES, SUCCESS, decode
 
 if TYPE_CHECKING:
     from fw_core.results.backend import ResultBackend
@@ -81,6 +82,44 @@ def member_ended(backend: ResultBackend, request: Any, state: str, result: Any) 
     )
     if members is not None:
         _fire(backend, request.group, waiting, members, has_shape=shape)
+
+
+def is_counted(request: Any) -> bool:
+    """Whether the call is a member of a join whose size its message tells."""
+    chord = request.chord
+    return bool(request.group and request.id and chord and dict(chord).get(SIZE) is not None)
+
+
+def members_ended(backend: ResultBackend, ended: Sequence[tuple[Any, Any]]) -> None:
+    """Count members that have succeeded, and send what waits for each join that is full by them.
+
+    Args:
+        backend: Where joins are kept.
+        ended: Celery's request of each member, and what it returned.
+
+    Raises:
+        ResultStoreError, SendError, kombu.exceptions.OperationalError: as :func:`member_ended`.
+            To count them again, each by itself, does no harm.
+    """
+    from fw_core.results import join_rows
+
+    by_join: dict[str, list[tuple[Any, Any]]] = {}
+    for request, value in ended:
+        by_join.setdefault(request.group, []).append((request, value))
+    for join_id, own in by_join.items():
+        waiting = dict(own[0][0].chord)
+        size, shape = waiting.pop(SIZE), waiting.pop(SHAPE, False)
+        members = [_member(backend, request, SUCCESS, value) for request, value in own]
+        count = partial(
+            join_rows.end_members,
+            join_id=join_id,
+            members=members,
+            size=size,
+            now=datetime.now(UTC),
+        )
+        found = backend.database.transaction(count, timeout=backend.store_timeout)
+        if found is not None:
+            _fire(backend, join_id, waiting, found, has_shape=shape)
 
 
 def _fire(

@@ -12,7 +12,18 @@ from datetime import datetime, timedelta
 from functools import cache
 from typing import Any
 
-from sqlalchemy import Connection, RowMapping, and_, func, select, update
+from sqlalchemy import (
+    ColumnElement,
+    Connection,
+    RowMapping,
+    and_,
+    bindparam,
+    cast,
+    func,
+    select,
+    update,
+)
+from sqlalchemy.dialects import postgresql
 
 from fw_core.database.tables import join_members, joins
 from fw_core.results.rows import FAILURES, FINAL, SUCCESS
@@ -52,6 +63,30 @@ def end_member(
     changes: dict[str, Any] = {"ended": ended}
     if claims:
         changes.update(claimed_by=member.member_id, claimed_at=now)
+    connection.execute(update(joins).where(joins.c.join_id == join_id).values(changes))
+    return _members(connection, join_id) if claims else None
+
+
+def end_members(
+    connection: Connection,
+    join_id: str,
+    members: Sequence[Member],
+    *,
+    size: int | None,
+    now: datetime,
+) -> Sequence[Member] | None:
+    """Count several members that have succeeded; as :func:`end_member` for each, and quicker."""
+    join = _lock(connection, join_id, size=size, now=now)
+    if join["fired_at"] is not None:
+        mended = [_mend(connection, join_id, member, now) for member in members]
+        return next((found for found in mended if found is not None), None)
+    ended = join["ended"] + _record_all(connection, join_id, members, now)
+    is_full = join["size"] is not None and ended >= join["size"] + join["added"]
+    last = members[-1].member_id
+    claims = is_full and _may_claim(join, last, now)
+    changes: dict[str, Any] = {"ended": ended}
+    if claims:
+        changes.update(claimed_by=last, claimed_at=now)
     connection.execute(update(joins).where(joins.c.join_id == join_id).values(changes))
     return _members(connection, join_id) if claims else None
 
@@ -133,6 +168,41 @@ def _record(connection: Connection, join_id: str, member: Member, now: datetime)
     if before != SUCCESS:
         connection.execute(update(join_members).where(is_this).values(values))
     return 0 if before in FINAL else 1
+
+
+def _record_all(
+    connection: Connection, join_id: str, members: Sequence[Member], now: datetime
+) -> int:
+    """Write how members ended that have succeeded; as :func:`_record` for each of them."""
+    if connection.dialect.name != "postgresql" or len(members) == 1:
+        return sum(_record(connection, join_id, member, now) for member in members)
+    values = {
+        "member_id": [member.member_id for member in members],
+        "position": [member.position for member in members],
+        "task_name": [member.task_name for member in members],
+        "result": [member.result for member in members],
+    }
+    shared = {"join_id": join_id, "state": SUCCESS, "ended_at": now}
+    written = set(connection.scalars(_insert_members(), {**values, **shared}))
+    left = [member for member in members if member.member_id not in written]
+    return len(written) + sum(_record(connection, join_id, member, now) for member in left)
+
+
+@cache
+def _insert_members() -> Any:
+    arrays, shared = (
+        ("member_id", "position", "task_name", "result"),
+        ("join_id", "state", "ended_at"),
+    )
+
+    def given(name: str) -> ColumnElement[Any]:
+        kind = join_members.c[name].type
+        return cast(bindparam(name), postgresql.ARRAY(kind) if name in arrays else kind)
+
+    rows = func.unnest(*map(given, arrays)).table_valued(*arrays).render_derived()
+    values = [rows.c[name] for name in arrays] + [given(name) for name in shared]
+    insert = postgresql.insert(join_members).from_select([*arrays, *shared], select(*values))
+    return insert.on_conflict_do_nothing().returning(join_members.c.member_id)
 
 
 def _insert(connection: Connection, join_id: str, values: dict[str, Any]) -> bool:

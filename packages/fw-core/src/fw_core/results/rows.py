@@ -90,7 +90,7 @@ def row_of(
         error_message=error.message if error else None,
         traceback=(error.traceback or None) if error else None,
         children=children,
-        started_at=now if state == "STARTED" else None,
+        started_at=now if state == "STARTED" else getattr(request, BEGAN, None),
         finished_at=now if state in FINAL else None,
         parent_id=_name(getattr(request, "parent_id", None)),
         root_id=_name(getattr(request, "root_id", None)),
@@ -98,6 +98,10 @@ def row_of(
         worker=_name(getattr(request, "hostname", None)),
         step=step_of(request),
     )
+
+
+BEGAN = "fw_began"
+"""On Celery's request of a workflow's step: when its attempt began."""
 
 
 def step_of(request: Any) -> str | None:

@@ -134,9 +134,15 @@ def run_again(connection: Connection, task_ids: Iterable[str]) -> None:
     connection.execute(update(results).where(failed).values(state="RETRY", finished_at=None))
 
 
+def is_cancelled(connection: Connection, workflow_id: str) -> bool:
+    """Whether a workflow was cancelled."""
+    found = select(_OWN.cancelled_at).where(_OWN.workflow_id == workflow_id)
+    return connection.scalar(found) is not None
+
+
 @cache
 def _begin_step(dialect: str) -> Any:
-    """The row of a step that begins; one that has ended keeps its state, and its time."""
+    """The row of a step that runs; one of which more is known, and sooner, is left as it is."""
     columns = [results.c[name] for name in ResultRow.__slots__]
     is_cancelled = exists().where(
         _OWN.workflow_id == bindparam("workflow"), _OWN.cancelled_at.is_not(None)
@@ -147,11 +153,13 @@ def _begin_step(dialect: str) -> Any:
     )
     old, new = results.c, insert.excluded
     has_ended = or_(*(old.state == literal_column(repr(name)) for name in sorted(FINAL)))
+    # This may be stored late, after the attempt has failed and its retry was sent.
+    is_late = (old.state != literal_column("'STARTED'")) & (old.attempts >= new.attempts)
 
-    def unless_ended(name: str) -> Any:
-        return case((has_ended, old[name]), else_=new[name])
+    def unless_known(name: str) -> Any:
+        return case((has_ended | is_late, old[name]), else_=new[name])
 
-    replaced = {name: unless_ended(name) for name in ("state", "started_at", "attempts", "worker")}
+    replaced = {name: unless_known(name) for name in ("state", "started_at", "attempts", "worker")}
     return insert.on_conflict_do_update(
         index_elements=[old.task_id], set_={**replaced, "step": new.step}
     ).returning(old.task_id)

@@ -19,18 +19,25 @@ from celery._state import _task_stack
 from celery.app import trace
 from celery.app.task import Context
 from celery.utils.saferepr import saferepr
-from kombu.exceptions import EncodeError
+from kombu.exceptions import EncodeError, OperationalError
 
 from fw_core.attempt.outcome import Succeeded
+from fw_core.broker.follow_up import following_up
+from fw_core.broker.publish import Unconfirmed
 from fw_core.broker.task import FrameworkTask
-from fw_core.errors import ResultStoreError
+from fw_core.errors import ResultStoreError, SendError
+from fw_core.results import join
 from fw_core.results.backend import mark_settled
 from fw_worker.ahead.brief import UNREADABLE, Brief, Call, Unreadable, call_of
 from fw_worker.attempts import Made, made_before, make_attempt
-from fw_worker.settle import has_followers, is_result_kept
+from fw_worker.settle import is_result_kept
 
 _logger = logging.getLogger("fw.worker")
 
+_NOT_TOGETHER = (
+    *(ResultStoreError, EncodeError),
+    *(SendError, Unconfirmed, OperationalError, OSError),  # what waits for a join is not sent now
+)
 _LISTENED = (signals.task_prerun, signals.task_postrun, signals.task_success)
 _OWN_NAMES = frozenset(
     {*vars(Context), "lang", "task", "argsrepr", "kwargsrepr", "compression"},
@@ -102,10 +109,13 @@ def trace_call(brief: Brief, *, is_reported: bool) -> Traced | Kept | Unreadable
         tasks_here.pop()
         requests_here.pop()
     outcome = getattr(made, "outcome", None)
-    if not isinstance(outcome, Succeeded) or has_followers(context):
-        return _by_celery(call, made, seconds=time.monotonic() - began)
     seconds = time.monotonic() - began
-    if is_result_kept(task, context) and not made.is_stored:
+    if not isinstance(outcome, Succeeded) or context.chain or context.callbacks:
+        return _by_celery(call, made, seconds=seconds)
+    is_kept = is_result_kept(task, context) and not made.is_stored
+    if context.chord and not (is_kept and join.is_counted(context)):
+        return _by_celery(call, made, seconds=seconds)
+    if is_kept:
         return Kept(call, made, context, outcome.value, seconds)
     mark_settled(context)
     return _succeeded(task, outcome.value, seconds, is_reported=is_reported)
@@ -120,14 +130,20 @@ def store(kept: Sequence[Kept], *, is_reported: bool) -> list[Traced]:
 
 
 def try_to_store(kept: Sequence[Kept], *, is_reported: bool) -> list[Traced] | None:
-    """Store the results of several attempts together; None: the database did not take them."""
+    """Store the results of several attempts together, and count the joins that they are part of.
+
+    None: the database did not take them, or the broker not what waits for a join.
+    """
     tasks = trace._localized[0]
     backend = tasks[kept[0].call[0]].app.backend
     if backend.is_away:
         return None
     try:
         backend.store_successes([(each.request, each.value) for each in kept])
-    except (ResultStoreError, EncodeError) as error:
+        members = [(each.request, each.value) for each in kept if each.request.chord]
+        with following_up():
+            join.members_ended(backend, members)
+    except _NOT_TOGETHER as error:
         _logger.debug("%d results could not be stored together: %s", len(kept), error)
         return None
     return [
