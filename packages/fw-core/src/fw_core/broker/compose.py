@@ -21,6 +21,7 @@ from celery.utils.saferepr import saferepr
 from kombu.exceptions import OperationalError
 from kombu.utils.json import JSONEncoder
 
+from fw_core.broker.follow_up import is_follow_up
 from fw_core.broker.holding import Outgoing, holder
 from fw_core.call.ids import new_id
 from fw_core.call.size import check_message_size
@@ -59,6 +60,27 @@ class Wanted:
 
 
 NOTHING = Wanted()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Place:
+    """Where a call stands among others, in the words of Celery's protocol.
+
+    Attributes:
+        root_id: The call that began it all.
+        parent_id: The call that it follows.
+        group_id: The join that it is a member of.
+        group_index: Which member it is.
+        chain: The steps that follow it, the last one first.
+        chord: What waits for the join.
+    """
+
+    root_id: str
+    parent_id: str | None
+    group_id: str | None = None
+    group_index: int | None = None
+    chain: Sequence[Any] | None = None
+    chord: Any = None
 
 
 def send_call(
@@ -110,8 +132,17 @@ def compose(
     *,
     task_id: str,
     wanted: Wanted = NOTHING,
+    place: Place | None = None,
 ) -> Outgoing:
     """The message of a call.
+
+    Args:
+        task: The app's task.
+        args: Its positional arguments.
+        kwargs: Its named arguments.
+        task_id: The id of the call.
+        wanted: What it asks for.
+        place: Where it stands, if it follows another call.
 
     Raises:
         CallError: it is too large.
@@ -152,7 +183,16 @@ def compose(
     if priority is not None:
         properties["priority"] = priority
     queue = app.topology.queue_name(wanted.queue or spec.queue)
-    body = (args, kwargs, _FOLLOWING.copy())
+    following: dict[str, Any] = dict(_FOLLOWING)
+    if place is not None:
+        headers |= {
+            "root_id": place.root_id,
+            "parent_id": place.parent_id,
+            "group": place.group_id,
+            "group_index": place.group_index,
+        }
+        following |= {"chain": place.chain, "chord": place.chord}
+    body = (args, kwargs, following)
     if signals.before_task_publish.receivers:
         signals.before_task_publish.send(
             sender=task.name,
@@ -165,7 +205,8 @@ def compose(
             retry_policy={},
         )
     encoded = _encode(body)
-    check_message_size(task.name, body, len(encoded), limit=app.settings.message_limit)
+    if not is_follow_up():  # too large a result fails in the next step's attempt
+        check_message_size(task.name, body, len(encoded), limit=app.settings.message_limit)
     return Outgoing(
         app=app,
         task=task.name,

@@ -7,7 +7,10 @@ from contextlib import suppress
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
-from fw_core.broker.holding import holder
+from fw_core.broker.compose import Place, Wanted, compose
+from fw_core.broker.follow_up import is_follow_up
+from fw_core.broker.holding import Outgoing, holder
+from fw_core.broker.task import FrameworkTask
 from fw_core.call.ids import new_id
 from fw_core.call.plain import show
 from fw_core.declare.registry import TASK_REGISTRY
@@ -141,7 +144,35 @@ def send_all(
         return
     with app.producer_or_acquire() as producer, app.amqp.one_round(producer, calls):
         for sending in sendings:
-            _send(app, sending, check=check, parent_id=parent_id, producer=producer)
+            task = app.tasks.get(sending.link["task"])
+            if is_follow_up() and isinstance(task, FrameworkTask):
+                message = _composed(task, sending, check=check, parent_id=parent_id)
+                app.amqp.send(producer, message)
+            else:
+                _send(app, sending, check=check, parent_id=parent_id, producer=producer)
+
+
+def _composed(
+    task: FrameworkTask, sending: Sending, *, check: bool, parent_id: str | None
+) -> Outgoing:
+    """The message of a step that was checked when its workflow began, quicker than Celery's."""
+    options = sending.link["options"]
+    headers = {**options.get("headers", {}), **({CHECK: True} if check else {})}
+    return compose(
+        task,
+        (sending.value,),
+        sending.link["kwargs"],
+        task_id=sending.task_id,
+        wanted=Wanted(queue=options["queue"], priority=options.get("priority"), headers=headers),
+        place=Place(
+            root_id=options["root_id"],
+            parent_id=parent_id,
+            group_id=options.get("group_id"),
+            group_index=options.get("group_index"),
+            chain=list(reversed(sending.rest)) or None,
+            chord=options.get("chord"),
+        ),
+    )
 
 
 def _send(
