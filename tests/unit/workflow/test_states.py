@@ -117,6 +117,16 @@ def test_a_failed_member_fails_the_whole_at_once_and_is_named(fw_broker, bad):
     assert (sent.status().error, sent.status().state) == (error, State.FAILED)
 
 
+def test_the_last_member_to_fail_is_named_and_not_its_join(fw_broker, bad):
+    bad.update({"a", "bb"})
+    sent = execute_dynamic_workflow(PLAN, "a bb")
+    fw_broker.drain()
+    fw_broker.advance(60)
+    fw_broker.drain()
+    assert str(sent.status().error) == "ValueError: no length of a"
+    assert "no length of a" in str(pytest.raises(TaskFailed, sent.get, timeout=0).value)
+
+
 def test_a_failed_workflow_goes_on_from_the_step_that_failed(fw_broker, bad):
     bad.add("bb")
     sent = execute_dynamic_workflow(PLAN, "a bb ccc")

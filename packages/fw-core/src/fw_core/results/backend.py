@@ -139,10 +139,11 @@ class ResultBackend(_Base):  # type: ignore[misc]
     ) -> None:
         """Store a failure, fail its join and what was to follow, unless that has been done."""
         if not is_settled(request):
+            # First, so that it is this error that the workflow has failed with, not its join's.
+            self._fail_workflow(task_id, exc, traceback, request)
             super().mark_as_failure(
                 task_id, exc, traceback, request, store_result, call_errbacks, state
             )
-            self._fail_workflow(task_id, exc, traceback, request)
 
     def _fail_workflow(self, task_id: str, exc: Any, traceback: Any, request: Any) -> None:
         """Fail a workflow with its step, at once: a join of others may take hours yet."""
