@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 from itertools import count
 
 from fw_core.workflow import plan as plans
-from fw_core.workflow.drawing import Places, asked, name_of, places, state_at
 from fw_core.workflow.plan import Choose, Each, Parallel, Plan, Step, join_path, parts_of
+from fw_core.workflow.standing import asked, name_of, refusals, standings
 from fw_core.workflow.state import State, WorkflowState
 
 FILLS = {
@@ -25,61 +26,75 @@ Open = tuple[str, str]
 
 def as_mermaid(workflow: WorkflowState) -> str:
     """The plan as a flowchart from top to bottom, each step in the colour of its state."""
-    chart = _Chart(places(workflow))
+    chart = _Chart(workflow)
     last = chart.add(workflow.plan, "", [("start", "")])
-    chart.lines.append('    done(["result"])')
     chart.connect(last, "done")
-    classes = [f"    classDef {state} fill:{fill}" for state, fill in FILLS.items()]
-    return "\n".join(["flowchart TD", '    start(["data"])', *chart.lines, *classes])
+    classes = [f"    classDef {state} fill:{fill},color:#000" for state, fill in FILLS.items()]
+    ends = ('    start(["data"])', '    done(["result"])')
+    return "\n".join(["flowchart TD", *ends, *chart.nodes, *chart.edges, *classes])
 
 
 class _Chart:
-    def __init__(self, known: Places) -> None:
-        self.lines: list[str] = []
-        self._known = known
+    """Nodes and edges apart: a node belongs to the subgraph in which it is first named."""
+
+    def __init__(self, workflow: WorkflowState) -> None:
+        self.nodes: list[str] = []
+        self.edges: list[str] = []
+        self._standings = standings(workflow)
+        self._refused = refusals(workflow)
         self._numbers = count()
 
     def connect(self, opened: Sequence[Open], node: str) -> None:
         for other, label in opened:
-            self.lines.append(f"    {other} -->{f'|{label}|' if label else ''} {node}")
+            self.edges.append(f"    {other} -->{f'|{label}|' if label else ''} {node}")
 
     def add(self, part: Plan, path: str, opened: list[Open]) -> list[Open]:
         """Draw a part behind what is open; returns what is open then."""
         inner = [(join_path(path, place), each) for place, each in parts_of(part)]
+        failed = f":::{State.FAILED}" if path in self._refused else ""
         match part:
             case Step():
-                state = state_at(self._known.get(path, ()))
-                label = f"{_escaped(name_of(part))}<br/>{state}"
-                return self._node(f'["{label}"]:::{state}', opened)
+                standing = self._standings[path]
+                label = f"{_escaped(name_of(part))}<br/>{_escaped(standing.word)}"
+                return self._node(f'["{label}"]:::{standing.state}', opened)
             case plans.Sequence():
                 for where, each in inner:
                     opened = self.add(each, where, opened)
                 return opened
             case Parallel():
+                if len(opened) > 1:  # not an edge from each of them to each branch
+                    opened = self._node('((" "))', opened)
                 ends = [end for where, each in inner for end in self.add(each, where, opened)]
                 return self._node('(("all"))', ends)
             case Each():
+                self.nodes.append(f'    subgraph e{next(self._numbers)}["each item"]')
                 [(where, body)] = inner
-                first = self._node('(["each item"])', opened)
-                return self._node('(("all"))', self.add(body, where, first))
+                ends = self.add(body, where, opened)
+                self.nodes.append("    end")
+                return self._node(f'(("all")){failed}', ends)
             case Choose():
-                [(asks, _)] = self._node(f'{{"{_escaped(asked(part))}"}}', opened)
-                ends = []
+                [(asks, _)] = self._node(f'{{"{_escaped(asked(part))}"}}{failed}', opened)
+                passed = [(asks, "no")] if part.otherwise is None else []
                 for (where, each), label in zip(inner, ("yes", "no"), strict=False):
-                    ends += self.add(each, where, [(asks, label)])
-                return ends if part.otherwise is not None else [*ends, (asks, "no")]
+                    passed += self.add(each, where, [(asks, label)])
+                return passed
 
     def _node(self, shape: str, opened: Sequence[Open]) -> list[Open]:
         node = f"n{next(self._numbers)}"
-        self.lines.append(f"    {node}{shape}")
+        self.nodes.append(f"    {node}{shape}")
         self.connect(opened, node)
         return [(node, "")]
 
 
-def _escaped(text: str) -> str:
-    """As Mermaid has it: a character that means something by its number.
+# Labels are read as Markdown: "1. a" would be a list, "__a__" bold, "www.a" a link. So marks are
+# text only between letters, as in "send_invoice".
+_PLAIN = re.compile(r"([^\W_]+(?:(?<!www)[-._][^\W_]+)*| )|(.)", re.IGNORECASE)
 
-    >>> _escaped('a "b"')
-    'a #34;b#34;'
+
+def _escaped(text: str) -> str:
+    """As Mermaid has it: a character that may mean something by its number.
+
+    >>> _escaped('send_mail "b"'), _escaped("1. a")
+    ('send_mail #34;b#34;', '1#46; a')
     """
-    return "".join(c if c.isalnum() or c in " _-." else f"#{ord(c)};" for c in text)
+    return _PLAIN.sub(lambda found: found[1] or f"#{ord(found[2])};", text)
