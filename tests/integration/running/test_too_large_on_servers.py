@@ -52,3 +52,14 @@ def test_a_join_above_the_brokers_limit_fails(
     with pytest.raises(TaskFailed, match="is larger than configured max size"):
         counts.result(result.id).get(timeout=60)
     assert counts.delay("abc").get(timeout=30) == 3
+
+
+def test_results_that_are_above_the_limit_of_a_call_only_together_are_joined(
+    fw_services: Services, fw_live_worker: StartWorker
+) -> None:
+    """Their tasks are done: that no call may carry so much is for those who call."""
+    fw_live_worker("live_tasks")
+    each = fw_services.app.settings.message_limit * 2 // 3
+    joined = chord([large.s(each), large.s(each)], app=fw_services.app)
+    result = joined(counts.s())
+    assert counts.result(result.id).get(timeout=60) == 2

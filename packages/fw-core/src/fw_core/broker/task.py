@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 from celery import Task as CeleryTask
 
 from fw_core.broker.amqp import BROKER_DEATH_HEADERS
+from fw_core.broker.follow_up import is_follow_up
 from fw_core.call.size import check_size
 from fw_core.declare.spec import TaskSpec
 
@@ -77,9 +78,10 @@ class FrameworkTask(CeleryTask):  # type: ignore[misc]
         The first step of a workflow comes here with arguments that were made plain before, and
         a signature may hold either: what is not right as it is must be right as plain values.
         Inside a worker the steps of a workflow come through here with the result of the step
-        before them: a wrong one must fail in its own attempt, not end the step that is done.
+        before them, what waits at a join with those of all its members: wrong ones must fail in
+        the attempt that gets them, not end the step that is done.
         """
-        if self.app.current_worker_task is None:
+        if self.app.current_worker_task is None and not is_follow_up():
             checked = self.handle.arguments.encode_or_keep(args or (), kwargs or {})
             check_size(self.name, checked, limit=self.app.settings.message_limit)
             args, kwargs = checked.args, checked.kwargs
