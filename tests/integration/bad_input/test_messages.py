@@ -120,7 +120,7 @@ def test_a_task_that_kills_its_process_runs_retries_plus_one_times(
     """It ends as a failure with a result, not as PENDING for ever."""
     worker = fw_live_worker("live_tasks", concurrency=2)
     with pytest.raises(TaskFailed, match="ended before the task did") as raised:
-        dies.delay().get(timeout=40)
+        dies.delay().get(timeout=100)
     assert raised.value.attempts == 2
     assert worker.log.count("live_tasks.dies attempt") == 2
     assert _causes_of_death(fw_services, 1) == ["died"]

@@ -18,7 +18,7 @@ from fw_core.broker.local import file_store
 DEADLINE_SECONDS = 60.0
 
 TASKS = """
-import asyncio, logging, time
+import asyncio, logging, os, time
 from fw_core import register_task, task_framework
 
 log = logging.getLogger("team")
@@ -116,6 +116,11 @@ class Place:
         """Write the module of tasks."""
         (self.path / "team.py").write_text(text)
 
+    def add(self, text: str) -> None:
+        """Write more into the module of tasks."""
+        with (self.path / "team.py").open("a") as module:
+            module.write(text)
+
     def start(self, *words: str, **env: str) -> Process:
         """Start an ``fw`` command that goes on."""
         return self.start_python("-m", "fw_worker.cli", *words, **env)
@@ -128,14 +133,18 @@ class Place:
         return process
 
     def run(
-        self, *words: str, code: int | None = 0, **env: str
+        self,
+        *words: str,
+        code: int | None = 0,
+        within: float = DEADLINE_SECONDS,
+        **env: str,
     ) -> subprocess.CompletedProcess[str]:
         """Run a command to its end; ``code`` is the exit code that it must have, None any."""
-        return self._run("-m", "fw_worker.cli", *words, code=code, **env)
+        return self._run("-m", "fw_worker.cli", *words, code=code, within=within, **env)
 
     def run_python(self, text: str, **env: str) -> subprocess.CompletedProcess[str]:
         """Run a program that knows the module of tasks."""
-        return self._run("-c", text, code=0, **env)
+        return self._run("-c", text, code=0, within=DEADLINE_SECONDS, **env)
 
     def wait_until_empty(self) -> None:
         """Wait until no message is in a queue of tasks, also none that a worker holds."""
@@ -155,14 +164,16 @@ class Place:
         program = "from team import *\n" + "\n".join(f"print(({send}).id)" for send in sends)
         return self.run_python(program).stdout.split()
 
-    def _run(self, *words: str, code: int | None, **env: str) -> subprocess.CompletedProcess[str]:
+    def _run(
+        self, *words: str, code: int | None, within: float, **env: str
+    ) -> subprocess.CompletedProcess[str]:
         done = subprocess.run(
             [sys.executable, *words],
             cwd=self.path,
             env={**self.env, **env},
             capture_output=True,
             text=True,
-            timeout=DEADLINE_SECONDS,
+            timeout=within,
             check=False,
         )
         assert code in (None, done.returncode), done.stdout + done.stderr

@@ -15,6 +15,10 @@ from sqlalchemy import func, select
 from fw_core.database.tables import results, starts
 from fw_testing.services import Services
 
+pytestmark = pytest.mark.timeout(300)
+BENCH_SECONDS = 240
+"""It starts five workers, one after the other, beside the workers of other tests."""
+
 
 def check(found: dict) -> None:
     """All of it was measured, and nothing was lost."""
@@ -28,13 +32,13 @@ def check(found: dict) -> None:
 
 def test_it_measures_this_machine_without_a_server(place):
     before = sorted(place.path.iterdir())
-    check(json.loads(place.run("bench", "--calls", "200", "--json").stdout))
+    check(json.loads(place.run("bench", "--calls", "200", "--json", within=BENCH_SECONDS).stdout))
     assert sorted(place.path.iterdir()) == before
 
 
 def test_its_worker_ends_with_it(place):
     """A closed terminal or a cancelled job, in the middle of its work."""
-    bench = place.start("bench", "--calls", "100000", "--concurrency", "1")
+    bench = place.start("bench", "--calls", "20000", "--concurrency", "1")
     bench.wait_for("a worker with 1 processes runs")
     worker = _child_of(bench.process.pid)
     bench.process.terminate()
@@ -58,7 +62,11 @@ def test_it_measures_servers_and_removes_what_it_made(place, fw_services: Servic
         "FW_DATABASE_URL": fw_services.settings.database_url,
         "FW_PREFIX": fw_services.settings.prefix,
     }
-    check(json.loads(place.run("bench", "--calls", "200", "--json", **env).stdout))
+    check(
+        json.loads(
+            place.run("bench", "--calls", "200", "--json", within=BENCH_SECONDS, **env).stdout
+        )
+    )
     for table in (results, starts):
         count = select(func.count()).select_from(table)
         database = fw_services.app.backend.database

@@ -63,11 +63,23 @@ def test_json_is_one_document_on_standard_output(place):
 @pytest.mark.parametrize("how", [signal.SIGTERM, signal.SIGINT], ids=["SIGTERM", "Ctrl+C"])
 def test_a_worker_that_is_told_to_stop_finishes_what_it_runs(place, pool, how):
     """Exit code 0, and the result is there."""
+    place.add(
+        """
+@task_framework
+def rests_until_told() -> str:
+    log.info("asleep")
+    while not os.path.exists("wake"):
+        time.sleep(0.01)
+    return "rested"
+"""
+    )
     worker = place.start("worker", "--pool", pool, "--concurrency", "1").ready()
-    sent = place.run("send", "team.nap", "1.5").stdout.strip()
+    sent = place.run("send", "team.rests_until_told").stdout.strip()
     worker.wait_for("asleep")
-    assert worker.stop(how) == 0
-    assert "1 attempt still running" in worker.log
+    worker.process.send_signal(how)
+    worker.wait_for("1 attempt still running")
+    place.path.joinpath("wake").touch()
+    assert worker.process.wait(60) == 0
     assert json.loads(place.run("result", sent, "--json").stdout)["result"] == "rested"
 
 
