@@ -23,6 +23,8 @@ nox.options.reuse_venv = "yes"
 nox.options.error_on_missing_interpreters = False  # `left_out` says so, loudly
 nox.options.download_python = "never"
 os.environ.setdefault("UV_SYSTEM_CERTS", "1")  # the system's certificates, as pip takes them
+# The tests start some thousand processes, and each would compile all that it imports.
+os.environ.pop("PYTHONDONTWRITEBYTECODE", None)
 
 ROOT = Path(__file__).parent
 PACKAGES = ("fw-core", "fw-worker", "fw-testing")
