@@ -243,6 +243,10 @@ def integration(session: nox.Session) -> None:
     _sync(session)
     if not SERVICES and not REQUIRED:
         session.skip("no RabbitMQ and PostgreSQL: set FW_TEST_BROKER_URL …, or start Docker")
+    if shutil.which("npm"):  # a client that is not Python; without it its tests say so
+        place = f"--prefix={ROOT}/tests/integration/worker/js"
+        quiet = ("--no-package-lock", "--no-audit", "--no-fund", "--silent")
+        session.run("npm", "install", place, *quiet, external=True, success_codes=range(256))
     _pytest(session, "-n", "6", "-m", "fw_services", "tests")  # they wait more than they compute
 
 

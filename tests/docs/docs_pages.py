@@ -19,7 +19,7 @@ PAGES = [
     *sorted(ROOT.glob("packages/*/README.md")),
 ]
 
-LANGUAGES = {"python", "pycon", "console", "toml", "ini", "json", "text", "mermaid"}
+LANGUAGES = {"python", "pycon", "console", "toml", "ini", "json", "js", "text", "mermaid"}
 OPTIONS = {"title", "skip", "exit", "background"}
 
 

@@ -158,3 +158,9 @@ def large(size: int) -> str:
 def counts(data: str | list[str]) -> int:
     """Return how many there are."""
     return len(data)
+
+
+@task_framework
+def shows(message: dict[str, int | str]) -> str:
+    """A step that gets a whole message."""
+    return f"{message['kind']} {message['number']}"

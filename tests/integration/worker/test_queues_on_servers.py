@@ -52,5 +52,5 @@ def test_messages_that_a_worker_holds_are_counted_by_the_management_api(
 
 def test_queues_that_nobody_has_declared_are_empty(place):
     found = counts(place)
-    assert list(found) == ["default", "fw.dead", "fw.outcomes"]
+    assert list(found) == ["default", "fw.dead", "fw.outcomes", "fw.workflows"]
     assert {count["total"] for count in found.values()} == {0}

@@ -133,12 +133,13 @@ def test_a_connection_that_goes_silent_is_noticed(place):
         proxy.close()
 
 
-def test_a_queue_that_is_deleted_is_made_again(place, fw_services):
+@pytest.mark.parametrize("queue", ["default", "fw.workflows"])
+def test_a_queue_that_is_deleted_is_made_again(place, fw_services, queue):
     """The broker cancels the consumer."""
     if fw_services.management is None:
         pytest.skip("no management API deletes the queue")
     worker = place.start("worker", "--concurrency", "1").ready()
-    vhost, name = fw_services.management._vhost, f"{fw_services.settings.prefix}default"
+    vhost, name = fw_services.management._vhost, f"{fw_services.settings.prefix}{queue}"
     fw_services.management.call("DELETE", f"queues/{vhost}/{name}")
     heals(place, worker)
 

@@ -7,6 +7,7 @@ import os
 import pytest
 
 from fw_core import SettingsError
+from fw_core.errors import RulesError
 from fw_core.settings import read_settings
 
 
@@ -220,3 +221,52 @@ def test_settings_travel_to_another_process_by_its_environment(monkeypatch, tmp_
     for name, value in given.environment().items():
         monkeypatch.setenv(name, value)
     assert read_settings() == given
+
+
+# Rules
+
+RULE = '[{"if": {"field": "kind", "equals": "order"}, "workflow": ["check", "pack"]}]'
+
+
+def test_rules_are_json_in_the_environment_and_a_list_in_pyproject(monkeypatch, pyproject):
+    pyproject(
+        "[[tool.fw.workflow_rules]]\n"
+        'if = {field = "kind", equals = "order"}\nworkflow = ["check", "pack"]\n'
+    )
+    assert read_settings().workflow_rules == RULE
+
+    monkeypatch.setenv("FW_WORKFLOW_RULES", '[{"workflow": "sort_out"}]')
+    assert read_settings().workflow_rules == '[{"workflow": "sort_out"}]'
+
+
+def test_rules_travel_to_another_process(monkeypatch):
+    for name, value in read_settings(workflow_rules=RULE).environment().items():
+        monkeypatch.setenv(name, value)
+
+    assert read_settings().workflow_rules == RULE
+
+
+@pytest.mark.parametrize("text", ["", "[]"])
+def test_no_rules_are_none(monkeypatch, text):
+    monkeypatch.setenv("FW_WORKFLOW_RULES", text)
+
+    assert read_settings().workflow_rules == ""
+
+
+@pytest.mark.parametrize("text", ["check", "{", '{"workflow": "check"}', '[{"a": 1, "a": 2}]'])
+def test_rules_that_are_no_list_are_refused_by_name(monkeypatch, text):
+    monkeypatch.setenv("FW_WORKFLOW_RULES", text)
+
+    with pytest.raises(RulesError, match="FW_WORKFLOW_RULES has a mistake at rules: it is no JSON"):
+        read_settings()
+
+
+def test_a_rule_with_a_date_is_refused(pyproject):
+    """TOML has dates, and messages do not."""
+    pyproject(
+        "[[tool.fw.workflow_rules]]\n"
+        'if = {field = "day", equals = 2026-01-01}\nworkflow = "check"\n'
+    )
+
+    with pytest.raises(RulesError, match="date is not JSON serializable"):
+        read_settings()

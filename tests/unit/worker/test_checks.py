@@ -6,8 +6,10 @@ import pytest
 
 from fw_core import SettingsError, task_framework
 from fw_core.declare.registry import TaskRegistry
+from fw_core.errors import RulesError
 from fw_core.settings import read_settings
 from fw_worker.app import create_app
+from fw_worker.checks import check_workflows
 
 
 def worker(*handles, broker_url: str = "amqp://guest:secret@localhost//", **settings):
@@ -90,3 +92,48 @@ def test_what_is_fetched_together_has_run_before_the_brokers_patience_ends(
 
     assert app.conf.worker_prefetch_multiplier == fetched
     assert fetched * (seconds + 20) <= 1800
+
+
+# Workflows that are started by a message
+
+
+@pytest.fixture
+def counting(declaring):
+    """Two tasks that fit together one way round."""
+
+    @task_framework(name="words")
+    def words(text: str) -> list[str]:
+        return text.split()
+
+    @task_framework(name="total")
+    def total(numbers: list[int]) -> int:
+        return sum(numbers)
+
+    return words, total
+
+
+def test_a_rule_whose_plan_could_never_run_stops_the_workers_start(counting):
+    """Whatever comes as its data, which is not known yet."""
+    rules = (
+        '[{"if": {"field": "kind", "equals": 1}, "workflow": "words"},'
+        ' {"if": {"field": "kind", "equals": 2}, "workflow": ["wrds", "total"]},'
+        ' {"workflow": {"task": "total", "queue": "blk", "args": {"by": 1}}}]'
+    )
+    with pytest.raises(RulesError) as caught:
+        check_workflows(worker(*counting, workflow_rules=rules))
+    said = [str(problem) for problem in caught.value.problems]
+    assert said[0].startswith("rules[1].workflow.steps[0]: No task is named 'wrds'")
+    assert {each.partition(":")[0] for each in said[1:]} == {"rules[2].workflow"}
+    assert "'blk'" in caught.value.what
+    assert "'by'" in caught.value.what
+
+
+def test_a_good_rule_starts_the_worker(counting):
+    rules = '[{"workflow": ["words", {"each": "words"}]}]'
+    check_workflows(worker(*counting, workflow_rules=rules))
+
+
+@pytest.mark.parametrize("queue", ["default", "fw.dead", "fw.outcomes", "fw.wait.100"])
+def test_the_queue_of_workflows_is_its_own(counting, queue):
+    with pytest.raises(SettingsError, match="holds something else already"):
+        check_workflows(worker(*counting, workflow_queue=queue))

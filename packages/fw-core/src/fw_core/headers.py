@@ -33,3 +33,6 @@ PLAN: Final = "fw-plan"
 
 RETRIES: Final = "fw-retries"
 """How often a step of a workflow is retried, instead of what its task says."""
+
+WORKFLOW: Final = "fw-workflow"
+"""On a message that starts a workflow and names no id: the workflow's, the same in its copies."""

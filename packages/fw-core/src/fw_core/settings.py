@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterator
 from functools import cache
 from pathlib import Path
@@ -17,8 +18,8 @@ from pydantic_settings import (
     SettingsConfigDict,
 )
 
-from fw_core import urls
-from fw_core.errors import MissingServerError, SettingsError, nearest
+from fw_core import strict_json, urls
+from fw_core.errors import MissingServerError, Problem, RulesError, SettingsError, nearest
 
 Names = Annotated[tuple[str, ...], NoDecode]
 
@@ -87,6 +88,12 @@ class Settings(BaseSettings):
     results_keep_days: float = Field(default=30, ge=0)
     """Days that results, and workflows with their steps, are kept; 0: for ever."""
 
+    workflow_queue: str = Field(default="fw.workflows", max_length=200)
+    """The queue whose messages start workflows; empty: a worker takes none."""
+
+    workflow_rules: str = ""
+    """Which plan a message there starts that names none: a JSON list, in pyproject.toml a list."""
+
     track_started: bool = False
     """Store the state STARTED when an attempt starts: one more write for each attempt."""
 
@@ -102,6 +109,21 @@ class Settings(BaseSettings):
         if isinstance(value, str):
             return tuple(part.strip() for part in value.split(",") if part.strip())
         return value
+
+    @field_validator("workflow_rules", mode="before")
+    @classmethod
+    def _rules(cls, value: Any) -> Any:
+        """Check that it is a list of rules; what is in them is known where plans are read."""
+        try:
+            rules: Any = strict_json.loads(value) if isinstance(value, str) and value else value
+            rules = rules or []
+            if not isinstance(rules, (list, tuple)):
+                raise ValueError("it is no list")  # noqa: TRY004 - as for text that is no JSON
+            return json.dumps(rules) if rules else ""
+        except (ValueError, TypeError) as error:
+            example = '[{"if": {"field": "kind", "equals": "order"}, "workflow": ["check"]}]'
+            what = f"it is no JSON list of rules: {error}"
+            raise RulesError([Problem("rules", what, example)]) from None
 
     @field_validator("broker_url")
     @classmethod

@@ -2,11 +2,16 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 from fw_core.broker.app import App
 from fw_core.broker.task import HARD_LIMIT_GRACE
-from fw_core.errors import SettingsError
+from fw_core.errors import PlanError, RulesError, SettingsError
+from fw_core.workflow.checking import check_plan
+from fw_core.workflow.condition import Condition
+from fw_core.workflow.plan import Choose, Plan
+from fw_core.workflow.rules import place_of, rules_from_json, under
 
 if TYPE_CHECKING:
     from fw_core.declare.handle import TaskHandle
@@ -52,3 +57,38 @@ def check_timeouts(app: App) -> None:
                 f"consumer_timeout = {int((needed + 600) * 1000)} in rabbitmq.conf and "
                 f"FW_BROKER_CONSUMER_TIMEOUT={int(needed + 600)}, or a shorter timeout.",
             )
+
+
+def check_workflows(app: App) -> None:
+    """Refuse rules whose plans could never run, and a queue of workflows that holds something else.
+
+    Raises:
+        RulesError: rules have mistakes; each is named with its place.
+        SettingsError: the queue has another purpose.
+    """
+    queue, topology = app.settings.workflow_queue, app.topology
+    name = topology.queue_name(queue)
+    if queue in app.queues or name in (topology.dead, topology.outcomes) or topology.is_wait(name):
+        raise SettingsError(
+            f"The queue {queue!r} is to start workflows, and holds something else already.",
+            "What is no message that starts a workflow would end as a dead letter.",
+            "FW_WORKFLOW_QUEUE=fw.workflows, or another name of its own.",
+        )
+    problems = []
+    for number, rule in enumerate(rules_from_json(app.settings.workflow_rules)):
+        try:
+            check_plan(_with_any_data(rule.plan), None, tasks=app.registry, queues=app.queues)
+        except PlanError as error:
+            inner = [replace(each, path=_in_rule(each.path)) for each in error.problems]
+            problems += under(place_of(number), inner)
+    if problems:
+        raise RulesError(problems)
+
+
+def _with_any_data(plan: Plan) -> Plan:
+    """The same plan where nothing is known of its data: this data goes the other way."""
+    return Choose(Condition("exists", value=False), plan)
+
+
+def _in_rule(path: str) -> str:
+    return f"workflow{path.removeprefix('then')}"

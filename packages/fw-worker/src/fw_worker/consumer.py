@@ -29,6 +29,8 @@ from fw_worker.odd_timestamps import tolerate_odd_timestamps
 from fw_worker.raw import Raw
 from fw_worker.starting import SOLO_HEARTBEAT
 from fw_worker.stopping import Stopping
+from fw_worker.workflow_messages.inbox import Inbox
+from fw_worker.workflow_messages.step import TakeWorkflows
 
 _logger = logging.getLogger("fw.worker")
 
@@ -42,12 +44,13 @@ class DeclareTopology(bootsteps.StartStopStep):  # type: ignore[misc]
 
     def start(self, c: Any) -> None:
         """Declare on the consumer's own connection, before it consumes."""
-        topology = c.app.topology
+        topology, workflows = c.app.topology, c.app.settings.workflow_queue
+        names = [*c.app.amqp.queues, *([topology.queue_name(workflows)] if workflows else [])]
         with c.connection.channel() as channel:
             topology.declare_base(channel)
-            for queue in c.app.amqp.queues:
+            for name in names:
                 c.selfcare.sign()
-                topology.declare_queue(channel, queue)
+                topology.declare_queue(channel, name)
 
 
 class WorkerConsumer(Consumer):  # type: ignore[misc]
@@ -58,13 +61,14 @@ class WorkerConsumer(Consumer):  # type: ignore[misc]
     qos: Any
     _maximum_prefetch_restored: bool
     ahead: Dispatcher | None = None
+    workflows: Inbox | None = None
 
     class Blueprint(Consumer.Blueprint):  # type: ignore[misc]
         """The steps of a consumer, without Celery's own delayed delivery: wait queues do it."""
 
         default_steps = [
             step for step in Consumer.Blueprint.default_steps if "delayed_delivery" not in step
-        ] + [DeclareTopology, SayWhatTheBrokerCannot, LookAfterYourself]
+        ] + [DeclareTopology, SayWhatTheBrokerCannot, TakeWorkflows, LookAfterYourself]
 
     def __init__(self, *args: Any, worker_options: Any = None, **kwargs: Any) -> None:
         tolerate_odd_timestamps()

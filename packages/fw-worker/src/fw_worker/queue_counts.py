@@ -41,7 +41,7 @@ class QueueCount:
 
 
 def queue_counts(app: App) -> list[QueueCount]:
-    """Count the team's queues, dead letters, outcomes, and wait queues that hold something.
+    """Count the team's queues, those of the framework, and wait queues that hold something.
 
     By the management API where its URL is set, over AMQP where it is not; on the local transport
     the file tells all.
@@ -133,6 +133,8 @@ def _count(
         kind = "dead letters"
     elif name == topology.outcomes:
         kind = "outcomes"
+    elif app.settings.workflow_queue and name == _workflows(app):
+        kind = "workflows"
     elif topology.is_wait(name):
         kind = "wait"
     return QueueCount(
@@ -145,8 +147,13 @@ def _count(
     )
 
 
-def _framework_queues(app: App) -> tuple[str, str]:
-    return app.topology.dead, app.topology.outcomes
+def _framework_queues(app: App) -> list[str]:
+    workflows = [_workflows(app)] if app.settings.workflow_queue else []
+    return [app.topology.dead, app.topology.outcomes, *workflows]
+
+
+def _workflows(app: App) -> str:
+    return app.topology.queue_name(app.settings.workflow_queue)
 
 
 def _plain(app: App, name: str) -> str:

@@ -191,6 +191,8 @@ class Stopping:
         bound_open_broker_sockets(consumer.connection, _BROKER_SECONDS)
         with suppress(*consumer.connection_errors, *consumer.channel_errors):
             consumer.task_consumer.cancel()
+            if consumer.workflows is not None:
+                consumer.workflows.take_no_more()
 
     def _give_back(self) -> None:
         consumer = self._worker.consumer
@@ -210,6 +212,8 @@ class Stopping:
             message.reject_log_error(_logger, consumer.connection_errors, requeue=True)
         count = len(waiting) + len(self._late)
         self._late.clear()
+        if consumer.workflows is not None:
+            count += consumer.workflows.give_back()
         if count:
             _logger.info(
                 "Gave back %d message%s that no attempt had begun with", count, "s" * (count != 1)

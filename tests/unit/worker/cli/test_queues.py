@@ -9,7 +9,7 @@ def test_all_messages_are_counted_also_those_that_wait_for_their_time(fw, tasks)
     fw("send", f"{tasks}.process_order", "1")
     fw("send", f"{tasks}.process_order", "2", "--delay", "600")
     counts = {count["queue"]: count for count in json.loads(fw("queues", "--json").stdout)}
-    assert list(counts) == ["bulk", "default", "fw.dead", "fw.outcomes"]
+    assert list(counts) == ["bulk", "default", "fw.dead", "fw.outcomes", "fw.workflows"]
     assert counts["default"] == {
         "queue": "default",
         "kind": "tasks",

@@ -514,3 +514,19 @@ def test_where_what_is_stored_cannot_be_read_the_letters_are_kept_without(world,
     world.send()
     world.send(message="other", death=world.death())
     assert world.collect() == 2
+
+
+# What was to start a workflow
+
+
+def test_what_the_broker_gave_up_of_the_queue_of_workflows_is_no_unreadable_call(world):
+    """Whatever its headers and its body look like, it is no call: nobody's result is a failure."""
+    died = [{"queue": "fw.workflows", "reason": "delivery_limit", "time": world.clock.now()}]
+    body = {"task": "orders.bill", "id": "call-1", "args": [], "kwargs": {}}
+    world.send(body, key="fw.workflows", call="call-1", headers={"x-death": died})
+    world.collect()
+
+    [letter] = world.letters()
+    assert (letter.cause, letter.queue) == (Cause.DELIVERED_TOO_OFTEN, "fw.workflows")
+    assert "A message of the start of a workflow was delivered 21 times" in letter.error_message
+    assert (letter.arguments, world.state_of("call-1")) == (None, "PENDING")

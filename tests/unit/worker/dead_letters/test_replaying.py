@@ -18,7 +18,7 @@ from fw_core.errors import (
     ReplayStopped,
     UnknownDeadLetter,
 )
-from fw_core.headers import REPLAYED
+from fw_core.headers import REPLAYED, WORKFLOW
 from fw_worker.dead_letters import sending_again, table
 from fw_worker.dead_letters.choice import Choice
 from fw_worker.dead_letters.discarding import discard
@@ -543,3 +543,52 @@ def test_where_nothing_is_sent_the_bodies_stay_in_the_database(world, dead, monk
     dead(2)
     work(world.app, ALL)
     assert [(letter.body, letter.traceback) for letter in read] == [(b"", None)] * 2
+
+
+# What was to start a workflow
+
+
+@pytest.fixture
+def dead_start(world):
+    """Makes a dead letter of a message that was to start a workflow."""
+
+    def make(**given):
+        world.app.topology.declare_queue(world.channel, "fw.workflows")
+        death = world.death(queue="fw.workflows", cause=Cause.NO_WORKFLOW, attempts=0)
+        facts = {"key": "fw.workflows", "task": None, "call": None, "death": death, **given}
+        world.send({"workflow": ["wrong"], "id": "order-17"}, **facts)
+        world.collect()
+
+    return make
+
+
+def test_a_message_that_started_no_workflow_is_replayed_as_it_came(world, dead_start):
+    """With its body, who asked for a reply, and the id that its workflow would have had."""
+    dead_start(message="m-1", reply_to="replies", correlation_id="c-1", headers={"own": 1})
+
+    report = replay(world.app, ALL)
+
+    assert (len(report.sent), report.refused) == (1, [])
+    [message] = world.waiting("fw.workflows")
+    assert message["payload"] == {"workflow": ["wrong"], "id": "order-17"}
+    assert (message[WORKFLOW], message["own"], message[REPLAYED]) == ("m-1", 1, True)
+    assert (message["reply_to"], message["correlation_id"]) == ("replies", "c-1")
+    assert message["message_id"] != "m-1"
+    assert not {"retries", "eta", "expires", "fw-dead"} & set(message)
+    assert states(world) == ["replayed"]
+
+
+def test_a_workflow_keeps_its_id_however_often_its_message_is_replayed(world, dead_start):
+    dead_start(message="m-2", headers={WORKFLOW: "m-1"})
+    replay(world.app, ALL)
+    assert world.waiting("fw.workflows")[0][WORKFLOW] == "m-1"
+
+
+def test_without_its_queue_it_is_not_sent(make_world):
+    world = make_world()
+    death = world.death(queue="fw.workflows", cause=Cause.NO_WORKFLOW)
+    world.send({"workflow": 3}, key="fw.workflows", task=None, call=None, death=death)
+    world.collect()
+
+    [refused] = replay(world.app, ALL).refused
+    assert refused.why.startswith("there is no queue 'fw.workflows': start a worker")

@@ -56,6 +56,8 @@ class Cause(StrEnum):
     """The worker that got it has no such task."""
     UNREADABLE = "unreadable"
     """The message is no call: it cannot be decoded, or has a wrong form."""
+    NO_WORKFLOW = "no-workflow"
+    """The message was to start a workflow and starts none: it or its plan has mistakes."""
     DELIVERED_TOO_OFTEN = "delivered-too-often"
     """The broker's own limit of deliveries was reached."""
     UNROUTABLE = "unroutable"

@@ -64,8 +64,9 @@ def message(
     body: bytes,
     properties: Mapping[str, Any],
     frame_max: int,
+    mandatory: bool = True,
 ) -> bytes:
-    """A mandatory ``basic.publish`` with its content, as it goes over the wire.
+    """A ``basic.publish`` with its content, as it goes over the wire.
 
     Args:
         channel: The number of the channel.
@@ -74,11 +75,12 @@ def message(
         body: Its content.
         properties: By AMQP's names; ``headers`` is a mapping. None: left out.
         frame_max: The largest frame that was agreed on, in bytes; 0: no limit.
+        mandatory: Whether it comes back if no queue takes it.
     """
     told = _properties(properties)
     head = _content_head.pack(60, 0, len(body), told[0]) + told[1]
     room = (frame_max or 1 << 30) - 8
-    parts = [_publish(channel, exchange, routing_key), _frame(HEADER, channel, head)]
+    parts = [_publish(channel, exchange, routing_key, mandatory), _frame(HEADER, channel, head)]
     parts += [_frame(BODY, channel, body[i : i + room]) for i in range(0, len(body), room)]
     return b"".join(parts)
 
@@ -180,8 +182,9 @@ def _frame(kind: int, channel: int, payload: bytes) -> bytes:
 
 
 @lru_cache(maxsize=1024)
-def _publish(channel: int, exchange: str, routing_key: str) -> bytes:
-    payload = b"\x00\x3c\x00\x28\x00\x00" + _short(exchange) + _short(routing_key) + b"\x01"
+def _publish(channel: int, exchange: str, routing_key: str, mandatory: bool) -> bytes:
+    names = _short(exchange) + _short(routing_key)
+    payload = b"\x00\x3c\x00\x28\x00\x00" + names + bytes((mandatory,))
     return _frame(METHOD, channel, payload)
 
 

@@ -42,6 +42,7 @@ class Letter:
         long_ms: The long wait queue it goes through before that, if any.
         is_call: Whether it is on its way to ``queue``, which is then declared; dead letters and
             outcomes go to the framework's own queues.
+        may_be_lost: Whether it does no harm if no queue takes it; alone, not in a round.
     """
 
     queue: str
@@ -54,6 +55,7 @@ class Letter:
     properties: dict[str, Any] = field(default_factory=dict)
     long_ms: int | None = None
     is_call: bool = True
+    may_be_lost: bool = False
 
 
 class Unconfirmed(Exception):  # noqa: N818 - reads as what happened
@@ -198,6 +200,7 @@ class _Publishing:
             routing_key=letter.queue,
             body=letter.body,
             properties=properties_of(letter, is_in_doubt=self.in_doubt),
+            mandatory=not letter.may_be_lost,
         )
         one.wire.catch_up(self.deadline)
         self._left()
@@ -219,7 +222,7 @@ class _Publishing:
             content_encoding=letter.content_encoding,
             headers=headers_of(letter, is_in_doubt=self.in_doubt),
             delivery_mode=2,
-            mandatory=True,
+            mandatory=not letter.may_be_lost,
             retry=False,
             **letter.properties,
         )

@@ -48,9 +48,15 @@ class Wire:
         return isinstance(channel, pyamqp.Channel)
 
     def message(
-        self, *, exchange: str, routing_key: str, body: Any, properties: Mapping[str, Any]
+        self,
+        *,
+        exchange: str,
+        routing_key: str,
+        body: Any,
+        properties: Mapping[str, Any],
+        mandatory: bool = True,
     ) -> bytes:
-        """A message as it is written; mandatory, so that what no queue takes comes back.
+        """A message as it is written; where it is mandatory, what no queue takes comes back.
 
         Raises:
             ValueError: a header is nothing that a message can carry, or a name is too long.
@@ -64,6 +70,7 @@ class Wire:
             body=body,
             properties=properties,
             frame_max=self._connection.frame_max,
+            mandatory=mandatory,
         )
 
     def catch_up(self, deadline: float) -> None:

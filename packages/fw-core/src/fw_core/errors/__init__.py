@@ -46,10 +46,16 @@ from fw_core.errors.sending import MaybeSent, NotSent, SendError
 from fw_core.errors.starting import (
     BrokerUnreachable,
     MissingServerError,
+    RulesError,
     SettingsError,
     TaskModuleError,
 )
-from fw_core.errors.workflows import NothingToRetry, UnknownWorkflow, WorkflowCancelled
+from fw_core.errors.workflows import (
+    NothingToRetry,
+    StartError,
+    UnknownWorkflow,
+    WorkflowCancelled,
+)
 
 __all__ = [
     "BlockingInTask",
@@ -82,8 +88,10 @@ __all__ = [
     "ResultStoreError",
     "ResultTimeout",
     "ReturnError",
+    "RulesError",
     "SendError",
     "SettingsError",
+    "StartError",
     "TaskFailed",
     "TaskModuleError",
     "TimedOut",

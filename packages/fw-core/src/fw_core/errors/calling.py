@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
 from fw_core.errors.framework_error import FrameworkError
@@ -54,17 +54,21 @@ class PlanError(WorkflowError):
 
     def __init__(self, problems: Iterable[Problem]) -> None:
         self.problems = tuple(problems)
-        first, count = self.problems[0], len(self.problems)
-        what = f"The plan has a mistake at {first}"
-        if count > 1:
-            shown = [f"  {each} (Fix: {each.fix})" for each in self.problems[:_MOST_SHOWN]]
-            more = [f"  and {count - _MOST_SHOWN} more"] if count > _MOST_SHOWN else []
-            what = "\n".join([f"The plan has {count} mistakes:", *shown, *more])
         super().__init__(
-            what,
+            listed("The plan", self.problems),
             "A plan is checked as a whole, so that none is found in the middle of a run.",
-            first.fix,
+            self.problems[0].fix,
         )
+
+
+def listed(whole: str, problems: Sequence[Problem]) -> str:
+    """What is wrong with a whole: its one mistake in a line, or a list of them."""
+    count = len(problems)
+    if count == 1:
+        return f"{whole} has a mistake at {problems[0]}"
+    shown = [f"  {each} (Fix: {each.fix})" for each in problems[:_MOST_SHOWN]]
+    more = [f"  and {count - _MOST_SHOWN} more"] if count > _MOST_SHOWN else []
+    return "\n".join([f"{whole} has {count} mistakes:", *shown, *more])
 
 
 class ConditionError(FrameworkError, TypeError):

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
+
+from fw_core.errors.calling import Problem, listed
 from fw_core.errors.framework_error import FrameworkError
 
 
@@ -24,6 +27,22 @@ class MissingServerError(SettingsError):
             "Without a server messages and results would be files in this container, which nobody "
             "else can reach and which end with it.",
             " ".join(f"{name}={examples[name]}" for name in missing),
+        )
+
+
+class RulesError(SettingsError):
+    """FW_WORKFLOW_RULES has mistakes; raised when settings are read or a worker starts.
+
+    Attributes:
+        problems: The mistakes, in the order of the rules.
+    """
+
+    def __init__(self, problems: Iterable[Problem]) -> None:
+        self.problems = tuple(problems)
+        super().__init__(
+            listed("FW_WORKFLOW_RULES", self.problems),
+            "A worker would find out at the first message that this rule is for.",
+            self.problems[0].fix,
         )
 
 

@@ -1,8 +1,30 @@
-"""Of a workflow that was started: what cannot be done with it."""
+"""Of a workflow that a message was to start, or that was started: what cannot be done with it."""
 
 from __future__ import annotations
 
+from collections.abc import Iterable
+from dataclasses import replace
+
+from fw_core.errors.calling import Problem, WorkflowError, listed
 from fw_core.errors.framework_error import FrameworkError
+
+
+class StartError(WorkflowError):
+    """A message in the queue of workflows starts none; it is kept as a dead letter.
+
+    Attributes:
+        problems: Its mistakes, those of its plan included.
+        workflow_id: The id that the workflow would have had; None: it cannot be read.
+    """
+
+    def __init__(self, problems: Iterable[Problem], *, workflow_id: str | None = None) -> None:
+        self.problems = tuple(replace(each, path=each.path or "its body") for each in problems)
+        self.workflow_id = workflow_id
+        super().__init__(
+            listed("The message", self.problems),
+            "It starts no workflow, and is kept as a dead letter as it came.",
+            self.problems[0].fix,
+        )
 
 
 class UnknownWorkflow(FrameworkError, LookupError):  # noqa: N818 - reads as what happened

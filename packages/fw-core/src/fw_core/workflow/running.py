@@ -20,6 +20,7 @@ from fw_core.results.waiting import REAL_CLOCK
 from fw_core.workflow import history, own
 from fw_core.workflow.checking import check_plan, last_steps
 from fw_core.workflow.links import GO_ON, Sending, links_of, start
+from fw_core.workflow.own_id import WHAT_IT_IS, is_own_id
 from fw_core.workflow.plan import Plan
 from fw_core.workflow.result import WorkflowResult
 
@@ -79,16 +80,11 @@ def start_workflow(
     return result_of(app, own_id, plan)
 
 
-MOST_IN_ID = 200
-"""Characters of a workflow's id; the ids of its steps follow from it."""
-
-
 def _checked_id(workflow_id: Any) -> str:
-    is_text = isinstance(workflow_id, str) and 0 < len(workflow_id) <= MOST_IN_ID
-    if is_text and workflow_id.isprintable():
-        return str(workflow_id)
+    if is_own_id(workflow_id):
+        return workflow_id
     raise WorkflowError(
-        f"A workflow's id is a text of 1 to {MOST_IN_ID} characters, got {show(workflow_id)}.",
+        f"A workflow's id is {WHAT_IT_IS}, got {show(workflow_id)}.",
         "Its state and its result are kept and found under it.",
         'execute_dynamic_workflow(["task1", "task2"], data, id="order-17")',
     )

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-import json
 from functools import cache
 from typing import Any
 
+from fw_core import strict_json
 from fw_core.errors import PlanError, Problem, WorkflowError
 from fw_core.workflow.plan import MOST_DEPTH, Plan
 from fw_core.workflow.reading import EXAMPLE, read_plan
@@ -18,8 +18,8 @@ def plan_from_json(text: str | bytes) -> Plan:
         PlanError: it is no JSON, or no plan.
     """
     try:
-        data = json.loads(text, object_pairs_hook=_once)
-    except (ValueError, RecursionError) as error:
+        data = strict_json.loads(text)
+    except ValueError as error:
         raise PlanError([Problem("", f"it is no JSON: {_reason(error)}", EXAMPLE)]) from None
     return read_plan(data)
 
@@ -46,16 +46,6 @@ def plan_from_yaml(text: str | bytes) -> Plan:
     return read_plan(data)
 
 
-def _once(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
-    """A JSON object; Python would take the last of two values under one key."""
-    found = dict(pairs)
-    if len(found) < len(pairs):
-        names = [name for name, _ in pairs]
-        twice = next(name for name in names if names.count(name) > 1)
-        raise ValueError(f"the key {twice!r} is there twice")
-    return found
-
-
 @cache
 def _loader() -> Any:
     """YAML's safe loader, to which 2026-01-01 is the text that JSON has for it, and no date."""
@@ -71,6 +61,6 @@ def _loader() -> Any:
 
 
 def _reason(error: BaseException) -> str:
-    if isinstance(error, RecursionError):
+    if isinstance(error, (RecursionError, strict_json.TooDeep)):
         return f"it is nested deeper than {MOST_DEPTH}"
     return str(error).partition("\n")[0].rstrip(".")

@@ -206,6 +206,7 @@ def _environment(directory: Path, prefix: str) -> Iterator[None]:
         "FW_TASK_MODULES": MODULE,
         "FW_QUEUES": "default",
         "FW_COLLECT_DEAD_LETTERS": "false",
+        "FW_WORKFLOW_QUEUE": "",
         tasks.JOURNAL: str(journal),
     }
     before = {name: os.environ.get(name) for name in told}

@@ -191,15 +191,22 @@ class _Batch:
         return letter_of(raw, None, death, now=self.app.now())
 
     def _dead(self, raw: RawMessage, stored: dict[str, ResultRow]) -> DeadLetter:
-        call = read_call(raw)
-        now = self.app.now()
+        topology, now = self.app.topology, self.app.now()
         told = Death.from_header(raw.headers.get(DEAD))
-        death = told or infer(raw, call, topology=self.app.topology, now=now)
+        is_start = self._was_to_start(raw, told)
+        call = None if is_start else read_call(raw)
+        death = told or infer(raw, call, topology=topology, now=now, is_start=is_start)
         if told is None and call is not None and death.cause is Cause.REJECTED:
             death = _with_stored_error(death, stored.get(call.task_id))
-        named = None if death.is_settled else named_call(raw)
+        named = None if death.is_settled or is_start else named_call(raw)
         note = "" if named is None else self._settle(named, death)
         return letter_of(raw, call, death, now=now, note=note)
+
+    def _was_to_start(self, raw: RawMessage, told: Death | None) -> bool:
+        """Whether a message was to start a workflow; whatever its headers say, it is no call."""
+        queue = self.app.settings.workflow_queue
+        name = self.app.topology.queue_name(queue)
+        return bool(queue) and (told.queue == queue if told else raw.routing_key == name)
 
     def _settle(self, call: Call, death: Death) -> str:
         """Tell whoever waits for the call; what can never be told is noted with the letter."""

@@ -19,7 +19,14 @@ from fw_worker.dead_letters.death import Death
 from fw_worker.dead_letters.raw_message import Call, RawMessage
 
 
-def infer(raw: RawMessage, call: Call | None, *, topology: Topology, now: datetime) -> Death:
+def infer(
+    raw: RawMessage,
+    call: Call | None,
+    *,
+    topology: Topology,
+    now: datetime,
+    is_start: bool = False,
+) -> Death:
     """Work out how a message died that says nothing of it itself.
 
     Args:
@@ -27,10 +34,14 @@ def infer(raw: RawMessage, call: Call | None, *, topology: Topology, now: dateti
         call: The call in it, if it can be read.
         topology: The names on the broker.
         now: The time, where the broker told none.
+        is_start: Whether it was to start a workflow, and need be no call.
     """
     last = last_death(raw.headers)
     queue = raw.routing_key.removeprefix(topology.prefix)
-    cause, reason, error = _end(last, call, queue=queue, topology=topology)
+    name = call.task_name if call is not None else None
+    if is_start:
+        name = "the start of a workflow"
+    cause, reason, error = _end(last, call, name, queue=queue, topology=topology)
     return Death(
         cause=cause,
         reason=reason,
@@ -55,9 +66,9 @@ def last_death(headers: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def _end(
-    last: Mapping[str, Any], call: Call | None, *, queue: str, topology: Topology
+    last: Mapping[str, Any], call: Call | None, name: str | None, *, queue: str, topology: Topology
 ) -> tuple[Cause, str, TaskError]:
-    if call is None:
+    if name is None:
         reason = "it is no call of a task"
         return (
             Cause.UNREADABLE,
@@ -66,13 +77,13 @@ def _end(
         )
     match last.get("reason"):
         case "delivery_limit":
-            too_often = DeliveredTooOften(task=call.task_name, times=DELIVERY_LIMIT + 1)
+            too_often = DeliveredTooOften(task=name, times=DELIVERY_LIMIT + 1)
             return Cause.DELIVERED_TOO_OFTEN, "it was delivered too often", _told(too_often)
         case "expired" if topology.is_wait(str(last.get("queue"))):
             reason = f"no queue {queue!r} was there when its wait was over"
-            return Cause.UNROUTABLE, reason, TaskError("Unroutable", f"{call.task_name}: {reason}.")
+            return Cause.UNROUTABLE, reason, TaskError("Unroutable", f"{name}: {reason}.")
         case "expired":
-            late = Expired(task=call.task_name, expires=str(call.facts.get("expires") or "?"))
+            late = Expired(task=name, expires=str((call and call.facts.get("expires")) or "?"))
             return Cause.EXPIRED, "it stayed in its queue for too long", _told(late)
         case "rejected":
             reason = f"whoever took it from {queue} refused it"
@@ -80,7 +91,7 @@ def _end(
             reason = f"{queue} was full"
         case _:
             reason = "it was sent straight to the dead letters"
-    return Cause.REJECTED, reason, TaskError("Rejected", f"{call.task_name}: {reason}.")
+    return Cause.REJECTED, reason, TaskError("Rejected", f"{name}: {reason}.")
 
 
 def _told(error: BaseException) -> TaskError:

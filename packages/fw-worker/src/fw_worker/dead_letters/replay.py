@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from fw_core.broker.amqp import BROKER_DEATH_HEADERS
-from fw_core.headers import DEAD, LATERS, REPLAYED, TRIES
+from fw_core.headers import DEAD, LATERS, REPLAYED, TRIES, WORKFLOW
 from fw_core.results.rows import SUCCESS, ResultRow, decode
 from fw_worker.dead_letters.letter import DeadLetter, State
 
@@ -28,11 +28,13 @@ class Sending:
         letter: It.
         queue: Where to: the team's queue.
         notes: What is different from the first time, in whole sentences.
+        is_start: Whether it starts a workflow, and is no call.
     """
 
     letter: DeadLetter
     queue: str
     notes: tuple[str, ...] = ()
+    is_start: bool = False
 
     @property
     def message_id(self) -> str:
@@ -62,6 +64,7 @@ def decide(
     newest: Mapping[str, str],
     has_queue: Callable[[str], bool],
     to: str | None = None,
+    starts: str = "",
 ) -> list[Sending | Refused]:
     """Decide for each letter whether it is sent again.
 
@@ -71,11 +74,26 @@ def decide(
         newest: For each call, which of its letters died last.
         has_queue: Whether a queue of the team is there.
         to: A queue to send them to, instead of the one that each was in.
+        starts: The queue whose messages start workflows, and are no calls.
     """
     return [
-        _decide(letter, results.get(letter.task_id or ""), newest, has_queue, to)
+        _decide_start(letter, has_queue, to or starts)
+        if starts and letter.queue == starts
+        else _decide(letter, results.get(letter.task_id or ""), newest, has_queue, to)
         for letter in letters
     ]
+
+
+def _decide_start(
+    letter: DeadLetter, has_queue: Callable[[str], bool], queue: str
+) -> Sending | Refused:
+    """A workflow is started once under its id, so there is nothing to look up."""
+    if letter.state not in {State.DEAD, State.REPLAYING}:
+        return Refused(letter=letter, why=f"it was {letter.state} already.")
+    if not has_queue(queue):
+        return Refused(letter=letter, why=_no_queue(queue))
+    notes = tuple(_notes(letter, queue))
+    return Sending(letter=letter, queue=queue, notes=notes, is_start=True)
 
 
 def _decide(
@@ -97,9 +115,12 @@ def _decide(
     if newest.get(letter.task_id, letter.dead_id) != letter.dead_id:
         return Refused(letter=letter, why="a newer dead letter of the same call is to be replayed.")
     if not has_queue(queue):
-        why = f"there is no queue {queue!r}: start a worker that takes it, or say --to QUEUE."
-        return Refused(letter=letter, why=why)
+        return Refused(letter=letter, why=_no_queue(queue))
     return Sending(letter=letter, queue=queue, notes=tuple(_notes(letter, queue)))
+
+
+def _no_queue(queue: str) -> str:
+    return f"there is no queue {queue!r}: start a worker that takes it, or say --to QUEUE."
 
 
 def _notes(letter: DeadLetter, queue: str) -> list[str]:
@@ -120,12 +141,14 @@ def _expires(letter: DeadLetter) -> Any:
 def message_of(sending: Sending) -> dict[str, Any]:
     """The message to send: the same call with the same follow-ups, as if it had never run."""
     letter = sending.letter
-    fresh = {"retries": 0, "eta": None, "expires": None}
+    fresh = {} if sending.is_start else {"retries": 0, "eta": None, "expires": None}
     headers = {k: v for k, v in decode(letter.headers).items() if k not in _LEFT_BEHIND}
     given = decode(letter.properties)
     properties = {name: given[name] for name in _KEPT_PROPERTIES if given.get(name) is not None}
+    if sending.is_start and (named := headers.get(WORKFLOW) or given.get("message_id")):
+        headers[WORKFLOW] = named  # the message gets another id, its workflow does not
     return {
-        "body": _fresh_body(letter.body, fresh),
+        "body": _fresh_body(letter.body, fresh) if fresh else letter.body,
         "content_type": letter.content_type,
         "content_encoding": letter.content_encoding,
         "headers": {**headers, **fresh, REPLAYED: True},

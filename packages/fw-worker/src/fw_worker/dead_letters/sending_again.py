@@ -121,7 +121,14 @@ def _decided(
         lambda connection: table.newest_of_calls(connection, ids), timeout=app.backend.read_timeout
     )
     results = app.backend.load(ids)
-    return decide(letters, results=results, newest=newest, has_queue=queues.has, to=to)
+    return decide(
+        letters,
+        results=results,
+        newest=newest,
+        has_queue=queues.has,
+        to=to,
+        starts=app.settings.workflow_queue,
+    )
 
 
 def _send_all(

@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 import os
 import time
+from collections.abc import Mapping
 from typing import Any
 
 from amqp.exceptions import RecoverableConnectionError
@@ -102,7 +103,7 @@ class SelfCare:
     def _wrong(self) -> str:
         self._ticks += 1
         topology = self._consumer.app.topology
-        names = [*self._queues(), topology.outcomes, topology.dead]
+        names = [*self._room(), topology.outcomes, topology.dead]
         if self._probe is None:  # the local transport has no connection that could be lost
             store = self._consumer.connection.default_channel.store
             self._ready = {view.name: view.ready for view in store.queues()}
@@ -118,10 +119,10 @@ class SelfCare:
 
     def _on_answer(self, queue: str, ready: int, consumers: int) -> None:
         self._ready[queue] = ready
-        if queue not in self._queues():
+        most = self._room().get(queue)
+        if most is None:
             return
         held = sum(queue_of(message) == queue for message in self._taken.unsettled())
-        most = self._consumer.qos.value
         self._suspicion = self._suspicion or self._suspicions.hear(
             queue,
             ready=ready,
@@ -136,6 +137,13 @@ class SelfCare:
         self._suspicion = ""
         self._ticks = self._silent = 0
         self._ready.clear()
+
+    def _room(self) -> Mapping[str, int]:
+        """How many messages the broker may give it of each queue; 0: any number."""
+        most: int = self._consumer.qos.value
+        room = dict.fromkeys(self._queues(), most)
+        workflows = self._consumer.workflows
+        return room if workflows is None else {**room, **workflows.room}
 
     def _queues(self) -> list[str]:
         consumer = self._consumer.task_consumer
