@@ -11,13 +11,13 @@ import pytest
 from celery import chain, chord, group, signals
 from celery.exceptions import Reject
 from celery.worker import state
+from database_away import Away, database_away
 from kombu.message import Message
 
 from fw_core import current_attempt, execute_dynamic_workflow, register_task, task_framework
 from fw_core.attempt.outcome import Cause
 from fw_core.broker.publish import Letter, Unconfirmed
 from fw_core.client import current_app
-from fw_core.errors import ResultStoreError
 from fw_core.headers import DEAD, REPLAYED
 from fw_worker import outcomes
 from fw_worker.again import is_in_hand
@@ -26,27 +26,6 @@ from fw_worker.earlier import MOST_STARTS
 from fw_worker.strategy import OFTEN
 
 pytestmark = pytest.mark.filterwarnings("error")
-
-
-class Away:
-    """A database that does not answer."""
-
-    def statement(self, work: Any, *, timeout: float) -> Any:
-        raise ResultStoreError(database="postgresql://db", cause="connection refused", fix="wait")
-
-    transaction = statement
-
-
-@contextmanager
-def database_away() -> Iterator[None]:
-    backend: Any = current_app().backend
-    there = backend.database
-    backend.database = Away()
-    try:
-        yield
-    finally:
-        backend.database = there
-        backend._away_until = 0.0
 
 
 @contextmanager

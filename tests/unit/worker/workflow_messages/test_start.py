@@ -8,12 +8,12 @@ from contextlib import contextmanager
 from typing import Any
 
 import pytest
+from database_away import database_away
 
 from fw_core import TASK_REGISTRY, register_task
 from fw_core.attempt.outcome import Cause
 from fw_core.broker.publish import Unconfirmed
 from fw_core.client import current_app
-from fw_core.errors import ResultStoreError
 from fw_core.headers import DEAD, REDELIVERED, WORKFLOW
 from fw_core.workflow import history
 from fw_worker.dead_letters.death import Death
@@ -146,26 +146,6 @@ def test_a_reply_that_nobody_takes_stops_nothing(fw_broker):
     assert start(current_app(), delivery(GOOD, reply_to="gone")).verdict is Verdict.DONE
     assert start(current_app(), delivery(b"{", reply_to="gone")).verdict is Verdict.DONE
     assert len(queued("fw.dead")) == 1
-
-
-class Away:
-    """A database that does not answer."""
-
-    def statement(self, work: Any, *, timeout: float) -> Any:
-        raise ResultStoreError(database="postgresql://db", cause="connection refused", fix="wait")
-
-    transaction = statement
-
-
-@contextmanager
-def database_away() -> Iterator[None]:
-    backend: Any = current_app().backend
-    there, backend.database = backend.database, Away()
-    try:
-        yield
-    finally:
-        backend.database = there
-        backend._away_until = 0.0
 
 
 @contextmanager
